@@ -1,0 +1,1 @@
+"""The part of the Kubernetes API that our kinds need, in Python."""

@@ -1,0 +1,1 @@
+"""The `nestling` command, also `kubectl nestling`."""

@@ -1,0 +1,1 @@
+"""Find or start a host cluster for development."""

@@ -1,0 +1,1 @@
+"""The virtual kubelet: keep the pods of many nodes going, and report them."""

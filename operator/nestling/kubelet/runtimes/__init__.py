@@ -1,0 +1,1 @@
+"""What runs the containers of a virtual pod."""

@@ -1,0 +1,1 @@
+"""What every loop stands on: client, cache, queue, plan, executor and their kin."""

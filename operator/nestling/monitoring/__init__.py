@@ -1,0 +1,1 @@
+"""Prometheus registries and the HTTP server of metrics and health."""

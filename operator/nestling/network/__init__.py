@@ -1,0 +1,1 @@
+"""Service addresses and endpoint slices, each a pure reconcile."""

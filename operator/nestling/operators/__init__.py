@@ -1,0 +1,1 @@
+"""The Kopf registries: which kinds feed which cache and queue."""

@@ -1,0 +1,1 @@
+"""Choose a node for every pending pod, and say why."""
