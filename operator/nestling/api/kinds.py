@@ -1,7 +1,7 @@
-"""The kinds Nestling knows, in one table: their names here, their names in Kubernetes, and where they live in the API.
+"""The kinds Nestling knows, in one table: their names here and in Kubernetes, and where they live in the API.
 
-Read by every package; writes nothing. The full schemas are in the modules beside this one, and are imported only by
-the CRD generator: the loops never pay for them.
+Read by every package; writes nothing. The full schemas are in the modules beside this one, and are imported
+only by the CRD generator: the loops never pay for them.
 """
 
 from dataclasses import dataclass
@@ -18,8 +18,9 @@ Uid = NewType("Uid", str)
 class Kind:
     """One kind of object on the host API server.
 
-    `scoped` says whether the *virtual* object belongs to a virtual namespace; on the host every kind is namespaced.
-    `native_api_version` and `native` name the Kubernetes kind it stands for, empty where Kubernetes has none.
+    `scoped` says whether the *virtual* object belongs to a virtual namespace; on the host every kind is
+    namespaced. `native_api_version` and `native` name the Kubernetes kind it stands for, empty where
+    Kubernetes has none.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Kind:
         return f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
 
     def path(self, host_namespace: str | None = None, host_name: str = "", subresource: str = "") -> str:
-        """Path of one object, of a namespace's collection, or (without a namespace) of the whole collection."""
+        """Path of one object, of a namespace's collection, or (without a namespace) of them all."""
         space = f"/namespaces/{host_namespace}" if host_namespace is not None else ""
         name = f"/{host_name}" if host_name else ""
         return f"{self.root}{space}/{self.plural}{name}{f'/{subresource}' if subresource else ''}"
