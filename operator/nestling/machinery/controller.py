@@ -1,0 +1,90 @@
+"""The two shapes of a loop, as the driver sees them: a controller that is asked key by key, and a machine with a state.
+
+Both are pure: they look at records, the time and what they were told, and answer with plans. Whoever drives them (see
+`driver`) does the waiting and the writing, so a test can be the driver.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nestling.api.kinds import Kind
+from nestling.machinery.cache import Change
+from nestling.machinery.errors import HostError
+from nestling.machinery.names import Key, key_of
+from nestling.machinery.plan import Plan
+from nestling.machinery.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which keys of a controller a change concerns, and how long to gather more of the same before looking.
+
+    `delay_s` is for followers that only add up (a count in a status): many changes within it make one look.
+    """
+
+    keys: Callable[[View, Change], Iterable[Key]]
+    delay_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """A loop without memory. `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`."""
+
+    name: str
+    reconcile: Callable[[View, Key], Plan]
+    concerns: Mapping[Kind, Route] = field(default_factory=dict[Kind, Route])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a plan went: how many of its writes were done, and what stopped the rest (None if nothing did)."""
+
+    done: int
+    error: HostError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every write of the plan succeeded."""
+        return self.error is None
+
+
+class Machine(Protocol):
+    """A loop with a state of its own, which it can build anew from the cache at any time: scheduler, kubelet."""
+
+    name: str
+
+    def observe(self, change: Change) -> None:
+        """Take note of one change; also called for every object known at the start."""
+        ...
+
+    def step(self, now: float) -> list[Plan]:
+        """Decide what is due at `now` (seconds since 1970, UTC). Plans run side by side; each is about one object."""
+        ...
+
+    def settle(self, plan: Plan, outcome: Outcome, now: float) -> None:
+        """Learn how a plan that `step` returned went."""
+        ...
+
+    def wake_at(self) -> float | None:
+        """When `step` has something to do without further changes; `now` or earlier means at once, None never."""
+        ...
+
+
+def own_key(_view: View, change: Change) -> Iterable[Key]:
+    """The changed object itself."""
+    return (change.key,)
+
+
+def owner_key(kind: Kind) -> Callable[[View, Change], Iterable[Key]]:
+    """The controller of the changed object, if it is of `kind`; the old controller too when it was let go."""
+
+    def keys(_view: View, change: Change) -> Iterable[Key]:
+        found: dict[Key, None] = {}
+        for record in (change.old, change.new):
+            owner = record.controller if record is not None else None
+            if owner is not None and owner.kind == kind.name:
+                found[key_of(kind, change.key.cluster, owner.name)] = None
+        return found
+
+    return keys

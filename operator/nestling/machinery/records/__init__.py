@@ -1,0 +1,1 @@
+"""What loops read of an object: small typed records beside the object's JSON bytes, one module per family of kinds."""

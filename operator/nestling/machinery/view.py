@@ -1,0 +1,70 @@
+"""What a reconciler may look at: the cache of one cluster and the time, and nothing else."""
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+from nestling.api.kinds import Uid
+from nestling.api.selector import Selector
+from nestling.machinery.cache import Cache
+from nestling.machinery.names import Key
+from nestling.machinery.records.base import Record
+from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster, Settings
+from nestling.machinery.records.pod import Pod
+
+R = TypeVar("R", bound=Record)
+
+DEFAULTS = Settings()
+
+
+class View:
+    """One cluster as the cache has it, at one moment. `now` is seconds since 1970, UTC.
+
+    `refusal` is the host's last answer no to a plan of the key in hand, empty if there was none: it is how a
+    reconciler learns that what it planned was not to be had, and can say so in a condition.
+    """
+
+    __slots__ = ("_cache", "cluster", "now", "refusal")
+
+    def __init__(self, cache: Cache, cluster: str, now: float, *, refusal: str = "") -> None:
+        self._cache = cache
+        self.cluster = cluster
+        self.now = now
+        self.refusal = refusal
+
+    @property
+    def settings(self) -> Settings:
+        """The VirtualCluster's settings, or the defaults where there is none."""
+        found = self.get(Cluster, Key(self.cluster, "", CLUSTER_NAME))
+        return found.settings if found is not None else DEFAULTS
+
+    def get(self, record: type[R], key: Key) -> R | None:
+        """The object under this name, or None."""
+        return self._cache.table(record).records.get(key)
+
+    def all(self, record: type[R]) -> Iterator[R]:
+        """Every object of this kind in the cluster: for small kinds and for rare questions."""
+        return self._cache.table(record).of_cluster(self.cluster)
+
+    def in_namespace(self, record: type[R], namespace: str) -> Iterator[R]:
+        """Every object of this kind in one virtual namespace; walks the cluster's objects of the kind."""
+        return (found for found in self.all(record) if found.key.namespace == namespace)
+
+    def owned(self, record: type[R], uid: Uid) -> Iterator[R]:
+        """Objects whose controller has this UID."""
+        return self._cache.table(record).owned_by(uid)
+
+    def on_node(self, node: str) -> Iterator[Pod]:
+        """Pods bound to `node`."""
+        return self._cache.table(Pod).on_node(self.cluster, node)
+
+    def selected(self, namespace: str, selector: Selector) -> Iterator[Pod]:
+        """Pods of a virtual namespace that `selector` matches; walks the pods of its rarest plain label only."""
+        table = self._cache.table(Pod)
+        if selector.nothing:
+            return iter(())
+        if selector.equals:
+            lists = [list(table.labelled(self.cluster, namespace, *label)) for label in selector.equals]
+            candidates = iter(min(lists, key=len))
+        else:
+            candidates = self.in_namespace(Pod, namespace)
+        return (pod for pod in candidates if selector.matches(pod.labels))
