@@ -1,0 +1,351 @@
+"""A real control plane on loopback: etcd, kube-apiserver, and the controllers that keep the API's promises.
+
+Reads and writes one state directory (record, certificates, pid files, logs) and one data directory. The
+processes outlive the command; the next `up` finds them, restarts those that died, and starts all anew when
+none is left. Where the programs come from is `binaries`' concern.
+Source: Kubernetes 1.37, cmd/kube-apiserver and cmd/kube-controller-manager; etcd 3.7.
+"""
+
+import contextlib
+import datetime as dt
+import fcntl
+import os
+import shutil
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from nestling.host import kubeconfig, pki, port, probe, process, record
+from nestling.host.component import (
+    CONTROLLERS,
+    LOOPBACK,
+    Files,
+    Ports,
+    apiserver_command,
+    controller_manager_command,
+    etcd_command,
+    server_url,
+)
+from nestling.host.errors import HostNotFoundError, HostNotReadyError, HostSetupError
+from nestling.host.paths import private_dir, write_private
+from nestling.host.process import Process
+from nestling.host.record import ComponentStatus, Host, HostStatus, Progress, silent
+
+Component = Literal["etcd", "kube-apiserver", "kube-controller-manager"]
+STARTING_ORDER: Final[tuple[Component, ...]] = ("etcd", "kube-apiserver", "kube-controller-manager")
+# Lies in every data directory that we made: nothing is ever deleted from a directory without it.
+MARKER: Final = ".nestling-host"
+# An API server without etcd never finishes its shutdown, so it goes first and is not waited for long.
+GRACE_S: Final[Mapping[Component, float]] = {"kube-controller-manager": 5, "kube-apiserver": 10, "etcd": 10}
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSettings:
+    """What may differ between two local hosts.
+
+    `fsync=False` loses acknowledged writes when the machine (not the process) dies, and is meant for tests.
+    Without `controllers` deleting a namespace never ends and owners are not followed.
+    """
+
+    name: str
+    root: Path
+    data: Path
+    fsync: bool = True
+    controllers: tuple[str, ...] = CONTROLLERS
+    ready_timeout_s: float = 60.0
+    etcd_args: tuple[str, ...] = ()
+    apiserver_args: tuple[str, ...] = ()
+    controller_manager_args: tuple[str, ...] = ()
+
+    @property
+    def components(self) -> tuple[Component, ...]:
+        """The processes that belong to it, in starting order."""
+        return STARTING_ORDER if self.controllers else STARTING_ORDER[:2]
+
+
+class LocalHost:
+    """The processes of one local host, and the files that tell them from all others."""
+
+    def __init__(self, settings: LocalSettings, binaries: Mapping[str, Path], *, version: str = "") -> None:
+        self.settings = settings
+        self.files = Files(settings.root, settings.data)
+        self._binaries = binaries
+        self._version = version
+
+    # -- the three commands
+
+    def up(self, progress: Progress = silent) -> Host:
+        """Bring every component up, or find it up. Raises HostNotReadyError with the log to read."""
+        with self._alone():
+            ports = self._prepare(progress)
+            for component in self.settings.components:
+                self._start(component, ports, progress)
+            for component in set(STARTING_ORDER) - set(self.settings.components):
+                self._stop(component)  # it was asked for once, and no longer is
+            return self._host(ports)
+
+    def down(self, *, purge: bool = False, progress: Progress = silent) -> None:
+        """Stop every component, the last started first; `purge` deletes the data and all state as well."""
+        if not self.settings.root.exists():
+            return
+        with self._alone():
+            for component in reversed(STARTING_ORDER):
+                if self._stop(component) != "not running":
+                    progress(f"stopped {component}")
+        if purge:
+            self._purge(progress)
+
+    def status(self) -> HostStatus:
+        """Which components run, and whether the API server answers.
+
+        Raises HostNotFoundError when there is no such host.
+        """
+        ports = self._ports()
+        if ports is None:
+            raise HostNotFoundError(
+                f"host {self.settings.name} has never been up",
+                next_step="start it with `nestling host up local`",
+            )
+        parts = tuple(self._component_status(component) for component in self.settings.components)
+        missing = [part.name for part in parts if not part.running]
+        host = self._host(ports)
+        if len(missing) == len(parts):
+            return HostStatus(host, "stopped", "", parts)
+        if missing:
+            return HostStatus(host, "degraded", f"{', '.join(missing)} not running", parts)
+        answer = self._ask("/readyz")
+        if not answer.ok:
+            return HostStatus(
+                host, "degraded", f"the API server answers {answer.status or answer.body}", parts
+            )
+        return HostStatus(host, "running", "", parts)
+
+    # -- single components, for tests that break things on purpose
+
+    def start(self, component: Component) -> None:
+        """Start one component and wait until it is ready."""
+        with self._alone():
+            self._start(component, self._prepare(silent), silent)
+
+    def stop(self, component: Component) -> process.Ending:
+        """Stop one component with its grace."""
+        with self._alone():
+            return self._stop(component)
+
+    def kill(self, component: Component) -> process.Ending:
+        """SIGKILL one component, leaving its pid file behind as a crash would."""
+        return process.stop(process.recall(self.files.pid(component)), grace_s=0)
+
+    # -- steps
+
+    def _prepare(self, progress: Progress) -> Ports:
+        """Directories, ports, certificates, tokens, kubeconfigs: made once, checked on every start."""
+        files, now = self.files, dt.datetime.now(dt.UTC)
+        self._claim_data()
+        for folder in (files.pki, files.root / "run", files.root / "log", files.etcd_data):
+            private_dir(folder)
+        ports = self._settle_ports(progress)
+        etcd_ca = pki.authority(files.pki, "etcd", now)
+        pki.leaf(etcd_ca, files.pki, "etcd-server", now, hosts=(LOOPBACK, "localhost"))
+        pki.leaf(etcd_ca, files.pki, "etcd-client", now)
+        ca = pki.authority(files.pki, "kubernetes", now)
+        names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+        pki.leaf(ca, files.pki, "apiserver", now, hosts=(LOOPBACK, *names))
+        pki.signing_key(files.pki / "service-account.key")
+        self._write_logins(server_url(ports), ca.cert.read_bytes())
+        return ports
+
+    def _write_logins(self, server: str, ca: bytes) -> None:
+        """One token per user, kept over restarts; the kubeconfigs follow the server's address."""
+        files = self.files
+        if not files.tokens.exists():
+            lines = (
+                f'{pki.token()},nestling-admin,nestling-admin,"system:masters"\n'
+                f"{pki.token()},system:kube-controller-manager,kube-controller-manager,\n"
+            )
+            write_private(files.tokens, lines.encode())
+        admin, manager = (line.split(",", 1)[0] for line in files.tokens.read_text().splitlines())
+        name = f"nestling-{self.settings.name}"
+        kubeconfig.write(files.kubeconfig, name=name, server=server, token=admin, ca=ca)
+        kubeconfig.write(files.controller_kubeconfig, name=name, server=server, token=manager, ca=ca)
+
+    def _claim_data(self) -> None:
+        """Take an empty or new data directory, or find one that is ours.
+
+        Raises HostSetupError for any other.
+        """
+        data = self.files.data
+        private_dir(self.files.root)
+        if data.exists() and not (data / MARKER).exists() and any(data.iterdir()):
+            raise HostSetupError(
+                f"{data} is not empty and holds no data of Nestling",
+                next_step="name another directory with --data-dir",
+            )
+        if not data.exists():
+            private_dir(data)
+        (data / MARKER).touch()
+
+    def _settle_ports(self, progress: Progress) -> Ports:
+        """The remembered ports, but a new one where a stranger listens by now, which is said."""
+        known = self._ports()
+        ours = {"apiserver": "kube-apiserver", "etcd": "etcd", "etcd_peer": "etcd"}
+        if known is not None:
+            kept = {
+                role: number
+                for role, number in asdict(known).items()
+                if self._running(ours[role]) is not None or port.is_free(number)
+            }
+            if len(kept) == len(ours):
+                return known
+            progress("another program took a port of this host; choosing a new one, so an address changes")
+        else:
+            kept = {}
+        fresh = iter(port.free_ports(len(ours), taken=frozenset(kept.values())))
+        ports = Ports(**{role: kept.get(role) or next(fresh) for role in ours})
+        # An API server that runs knows the old address of etcd.
+        if known is not None and ports.etcd != known.etcd:
+            self._stop("kube-apiserver")
+        record.save(self.files.root / "host.json", self._document(ports))
+        return ports
+
+    def _document(self, ports: Ports) -> dict[str, object]:
+        settings = self.settings
+        return {
+            "name": settings.name,
+            "kind": "local",
+            "data_dir": str(settings.data),
+            "controllers": list(settings.controllers),
+            "fsync": settings.fsync,
+            "version": self._version,
+            "ports": asdict(ports),
+        }
+
+    def _start(self, component: Component, ports: Ports, progress: Progress) -> None:
+        """Start a component unless it runs, and wait until it is ready."""
+        pid_file, log = self.files.pid(component), self.files.log(component)
+        running = self._running(component)
+        if running is None:
+            progress(f"starting {component}")
+            running = process.spawn(self._command(component, ports), log=log, env=_environment())
+            process.remember(pid_file, running)
+        child = running
+
+        def settled() -> bool:
+            return not process.alive(child) or self._is_ready(component)
+
+        in_time = probe.wait_for(settled, timeout_s=self.settings.ready_timeout_s)
+        if not process.alive(child):
+            process.stop(child, grace_s=0)  # nothing to stop: takes note of its end
+            pid_file.unlink(missing_ok=True)
+            raise HostNotReadyError(
+                f"{component} ended right after its start ({probe.last_lines(log)[:300]})",
+                next_step=f"read {log}",
+            )
+        if not in_time:
+            raise HostNotReadyError(
+                f"{component} is not ready after {self.settings.ready_timeout_s:.0f} s",
+                next_step=f"read {log}",
+            )
+
+    def _is_ready(self, component: Component) -> bool:
+        match component:
+            case "etcd":
+                return self.ask_etcd("/health").ok
+            case "kube-apiserver":
+                return self._ask("/readyz").ok
+            case "kube-controller-manager":
+                return True  # it listens nowhere; that it lives is all there is to see
+
+    def ask_etcd(
+        self, path: str, *, method: str = "GET", body: bytes | None = None, with_certificate: bool = True
+    ) -> probe.Answer:
+        """One request to etcd's HTTP gateway."""
+        ports, folder = self._ports(), self.files.pki
+        assert ports is not None, "asked before the first start"
+        cert = (folder / "etcd-client.crt", folder / "etcd-client.key") if with_certificate else None
+        url = f"https://{LOOPBACK}:{ports.etcd}"
+        return probe.ask(
+            url, path, method=method, body=body, ca=folder / "etcd-ca.crt", cert=cert, timeout_s=30
+        )
+
+    def _ask(self, path: str) -> probe.Answer:
+        server, token = probe.login_of(self.files.kubeconfig)
+        return probe.ask(server, path, token=token, ca=self.files.pki / "kubernetes-ca.crt", timeout_s=5)
+
+    def _command(self, component: Component, ports: Ports) -> list[str]:
+        binary, settings = self._binaries[component], self.settings
+        match component:
+            case "etcd":
+                return etcd_command(binary, self.files, ports, fsync=settings.fsync, extra=settings.etcd_args)
+            case "kube-apiserver":
+                return apiserver_command(binary, self.files, ports, extra=settings.apiserver_args)
+            case "kube-controller-manager":
+                return controller_manager_command(
+                    binary,
+                    self.files,
+                    controllers=settings.controllers,
+                    extra=settings.controller_manager_args,
+                )
+
+    def _running(self, component: str) -> Process | None:
+        known = process.recall(self.files.pid(component))
+        return known if process.alive(known) else None
+
+    def _stop(self, component: Component) -> process.Ending:
+        pid_file = self.files.pid(component)
+        ending = process.stop(process.recall(pid_file), grace_s=GRACE_S[component])
+        pid_file.unlink(missing_ok=True)
+        return ending
+
+    def _purge(self, progress: Progress) -> None:
+        data, root = self.files.data, self.files.root
+        if (data / MARKER).exists():
+            shutil.rmtree(self.files.etcd_data, ignore_errors=True)
+            (data / MARKER).unlink()
+            with contextlib.suppress(OSError):
+                data.rmdir()  # stays when somebody else has put something there
+        shutil.rmtree(root, ignore_errors=True)
+        progress(f"deleted the data of host {self.settings.name}")
+
+    # -- looking
+
+    def _ports(self) -> Ports | None:
+        document = record.load(self.files.root / "host.json")
+        return None if document is None else Ports(**document["ports"])
+
+    def _host(self, ports: Ports) -> Host:
+        return Host(
+            name=self.settings.name,
+            kind="local",
+            server=server_url(ports),
+            kubeconfig=self.files.kubeconfig,
+            context=f"nestling-{self.settings.name}",
+            version=self._version,
+            data_dir=self.settings.data,
+        )
+
+    def _component_status(self, component: Component) -> ComponentStatus:
+        running, log = self._running(component), self.files.log(component)
+        if running is None:
+            return ComponentStatus(component, running=False, log=log)
+        rss = process.rss_bytes(running)
+        return ComponentStatus(component, running=True, pid=running.pid, rss_bytes=rss, log=log)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Generator[None]:
+        """Hold the state directory's lock: two commands at once must not start two of everything."""
+        private_dir(self.settings.root)
+        handle = os.open(self.settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _environment() -> dict[str, str]:
+    """What a component inherits: nothing that could send loopback traffic through a proxy."""
+    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR", "LANG"}}
+    # Memory is given back earlier at the price of a little CPU; what is served does not change.
+    return {**kept, "NO_PROXY": "*"}

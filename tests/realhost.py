@@ -1,0 +1,173 @@
+"""A real etcd and kube-apiserver for tests, started and stopped by the tests themselves.
+
+Nothing is built here: a test run that finds no programs says so and skips, unless NESTLING_REQUIRE_LOCAL is
+set, for then their absence is a failure. Directories of test runs that were killed are swept by the next run.
+"""
+
+import base64
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from nestling.host import binaries, probe, process
+from nestling.host.component import CONTROLLERS
+from nestling.host.local import STARTING_ORDER, Component, LocalHost, LocalSettings
+from nestling.host.process import Process
+
+REQUIRE: Final = "NESTLING_REQUIRE_LOCAL"
+
+
+@dataclass(frozen=True, slots=True)
+class RealHost:
+    """A real control plane, and the means to break it."""
+
+    local: LocalHost
+    server: str
+    kubeconfig: Path
+
+    @property
+    def token(self) -> str:
+        """The administrator's bearer token."""
+        return probe.login_of(self.kubeconfig)[1]
+
+    @property
+    def ca_file(self) -> Path:
+        """The authority that proves the server."""
+        return self.local.files.pki / "kubernetes-ca.crt"
+
+    def start_apiserver(self) -> None:
+        """Start the API server again, at the same address; returns when it is ready."""
+        self.local.start("kube-apiserver")
+
+    def stop_apiserver(self) -> None:
+        """Let the API server end in good order, as an upgrade does."""
+        self.local.stop("kube-apiserver")
+
+    def restart_apiserver(self) -> None:
+        """Stop and start: what it held in memory, the watch history above all, is gone."""
+        self.stop_apiserver()
+        self.start_apiserver()
+
+    def kill(self, *components: Component) -> None:
+        """SIGKILL these components, or all; `up` or `start_apiserver` brings them back."""
+        for component in components or STARTING_ORDER:
+            self.local.kill(component)
+
+    def up(self) -> None:
+        """Bring back whatever is down."""
+        self.local.up()
+
+    def pid(self, component: Component) -> int:
+        """The pid of a component that runs."""
+        known = process.recall(self.local.files.pid(component))
+        assert known is not None, f"{component} was never started"
+        return known.pid
+
+    def request(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str | None = None
+    ) -> tuple[int, Any]:
+        """One request as the administrator or with another token ('' for none): status, decoded answer."""
+        answer = probe.ask(
+            self.server,
+            path,
+            method=method,
+            body=None if body is None else json.dumps(body).encode(),
+            token=self.token if token is None else token,
+            ca=self.ca_file,
+            timeout_s=10,
+        )
+        try:
+            return answer.status, json.loads(answer.body)
+        except ValueError:
+            return answer.status, answer.body
+
+    def compact(self) -> int:
+        """Drop all history of etcd up to now and return its revision: a watch that starts earlier is Gone.
+
+        The API server answers from its own window first: restart it too when a 410 must come.
+        """
+        revision = int(self._etcd("/v3/kv/range", {"key": _b64(b"\0"), "limit": "1"})["header"]["revision"])
+        self._etcd("/v3/kv/compaction", {"revision": str(revision), "physical": True})
+        return revision
+
+    def _etcd(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        answer = self.local.ask_etcd(path, method="POST", body=json.dumps(body).encode())
+        assert answer.ok, answer
+        return json.loads(answer.body)
+
+
+@contextmanager
+def real_host(
+    *, controllers: tuple[str, ...] = CONTROLLERS, apiserver_args: tuple[str, ...] = ()
+) -> Generator[RealHost]:
+    """A host of its own, gone with all its data at the end.
+
+    Skips (or fails) the test when it cannot be had.
+    """
+    programs = _programs(controllers)
+    sweep()
+    root = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=_runs()))
+    process.remember(root / "owner.json", _myself())
+    settings = LocalSettings(
+        name="test",
+        root=root / "host",
+        data=root / "host" / "data",
+        fsync=False,
+        controllers=controllers,
+        apiserver_args=apiserver_args,
+    )
+    local = LocalHost(settings, programs)
+    try:
+        up = local.up()
+        yield RealHost(local, up.server, up.kubeconfig)
+    finally:
+        local.down(purge=True)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _programs(controllers: tuple[str, ...]) -> dict[str, Path]:
+    """The programs such a host needs; skips or fails without them."""
+    names = binaries.LOCAL_PROGRAMS if controllers else binaries.LOCAL_PROGRAMS[:2]
+    found, _ = binaries.find(names)
+    if len(found) < len(names):
+        reason = f"no real API server: {binaries.missing_sentence(names, found)}"
+        if os.environ.get(REQUIRE):
+            pytest.fail(f"{REQUIRE} is set, but {reason}", pytrace=False)
+        pytest.skip(reason)
+    return binaries.paths(found)
+
+
+def _runs() -> Path:
+    """Where all test runs of this user keep their hosts."""
+    runs = Path(tempfile.gettempdir()) / f"nestling-tests-{os.getuid()}"
+    runs.mkdir(mode=0o700, exist_ok=True)
+    return runs
+
+
+def _myself() -> Process:
+    born = process.birth(os.getpid())
+    assert born is not None
+    return Process(os.getpid(), born)
+
+
+def sweep() -> None:
+    """Stop and delete the hosts of test runs that no longer exist."""
+    for root in _runs().iterdir():
+        owner = process.recall(root / "owner.json")
+        if owner is None or process.alive(owner):  # without an owner it is just being made
+            continue
+        for component in reversed(STARTING_ORDER):
+            process.stop(process.recall(root / "host" / "run" / f"{component}.json"), grace_s=0)
+        shutil.rmtree(root, ignore_errors=True)
+
+
+def _b64(key: bytes) -> str:
+    return base64.b64encode(key).decode()
