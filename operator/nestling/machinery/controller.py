@@ -29,11 +29,14 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Controller:
-    """A loop without memory. `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`."""
+    """A loop without memory: what it decides, and whose changes concern it.
+
+    `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`.
+    """
 
     name: str
     reconcile: Callable[[View, Key], Plan]
-    concerns: Mapping[Kind, Route] = field(default_factory=dict[Kind, Route])
+    concerns: Mapping[Kind, tuple[Route, ...]] = field(default_factory=dict[Kind, tuple[Route, ...]])
 
 
 @dataclass(frozen=True, slots=True)
