@@ -48,6 +48,7 @@ class Table(Generic[R]):
         self.records: dict[Key, R] = {}
         self._clusters: dict[str, dict[Key, None]] = {}
         self._owned: dict[Uid, dict[Key, None]] = {}
+        self._named: dict[Uid, dict[Key, None]] = {}  # owners that do not control; nearly always empty
         self._on_node: dict[tuple[str, str], dict[Key, None]] = {}
         self._labelled: dict[tuple[str, str, str, str], dict[Key, None]] | None = {} if by_label else None
 
@@ -73,6 +74,11 @@ class Table(Generic[R]):
     def owned_by(self, uid: Uid) -> Iterator[R]:
         """Objects whose controller has this UID."""
         return self._resolve(self._owned.get(uid))
+
+    def naming(self, uid: Uid) -> Iterator[R]:
+        """Objects that name this UID as an owner, controller or not."""
+        yield from self.owned_by(uid)
+        yield from self._resolve(self._named.get(uid))
 
     def on_node(self, cluster: str, node: str) -> Iterator[R]:
         """Pods bound to this node (kinds without nodes have none)."""
@@ -120,6 +126,10 @@ def _places(record: Record) -> Iterator[tuple[str, Any]]:
     owner = record.controller
     if owner is not None:
         yield "_owned", owner.uid
+    if len(record.owners) > (owner is not None):
+        for other in record.owners:
+            if other is not owner and (owner is None or other.uid != owner.uid):
+                yield "_named", other.uid
     if isinstance(record, Pod) and record.node_name:
         yield "_on_node", (record.key.cluster, record.node_name)
 
@@ -141,6 +151,8 @@ class Cache:
             for record in records
         }
         self._gone: OrderedDict[Uid, None] = OrderedDict()
+        # Set by whoever feeds the cache, when it is complete and again after each gap (seconds since 1970).
+        self.watching_since = 0.0
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

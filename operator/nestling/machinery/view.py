@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from nestling.api.kinds import Uid
+from nestling.api.kinds import Kind, Uid
 from nestling.api.selector import Selector
 from nestling.machinery.cache import Cache
 from nestling.machinery.names import Key
@@ -52,6 +52,29 @@ class View:
     def owned(self, record: type[R], uid: Uid) -> Iterator[R]:
         """Objects whose controller has this UID."""
         return self._cache.table(record).owned_by(uid)
+
+    @property
+    def watching_since(self) -> float:
+        """Since when the cache follows the host without a gap (seconds since 1970): older silence proves nothing."""
+        return self._cache.watching_since
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """Kinds that the cache holds; of others nobody here can say whether an object exists."""
+        return self._cache.kinds
+
+    def find(self, kind: Kind, key: Key) -> Record | None:
+        """The object of a kind that is known only at run time, or None."""
+        return self._cache.table_of(kind).records.get(key)
+
+    def every(self, kind: Kind) -> Iterator[Record]:
+        """Every object of a kind that is known only at run time."""
+        return self._cache.table_of(kind).of_cluster(self.cluster)
+
+    def dependents(self, uid: Uid) -> Iterator[Record]:
+        """Objects of any kind that name this UID as an owner, controller or not."""
+        for kind in self._cache.kinds:
+            yield from self._cache.table_of(kind).naming(uid)
 
     def on_node(self, node: str) -> Iterator[Pod]:
         """Pods bound to `node`."""
