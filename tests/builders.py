@@ -1,0 +1,260 @@
+"""Objects for tests, as they stand on the host: the dullest valid ones; a case says only what is special.
+
+Every builder returns plain JSON (`metadata`, `spec`, `status`), ready for `view_of`, a store or a request.
+Add builders of further kinds here; what only one test needs stays in that test.
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nestling.api.json import JsonObject
+from nestling.api.kinds import (
+    BY_PLURAL,
+    CLUSTER,
+    DEPLOYMENT,
+    LEASE,
+    NODE,
+    POD,
+    REPLICA_SET,
+    Kind,
+)
+from nestling.machinery.cache import Cache
+from nestling.machinery.clock import timestamp, timestamp_micro
+from nestling.machinery.names import Key, host_name, key_of
+from nestling.machinery.records.base import Record
+from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
+from nestling.machinery.records.node import Lease, Node
+from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.workload import Deployment, ReplicaSet
+from nestling.machinery.view import View
+
+HOST_NAMESPACE = "team-a"
+NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
+BIRTH = NOW - 3600.0
+
+RECORDS: tuple[type[Record], ...] = (Cluster, Node, Lease, Pod, ReplicaSet, Deployment)
+
+_KINDS = {kind.name: kind for kind in BY_PLURAL.values()}
+
+
+def an_object(
+    kind: Kind,
+    name: str,
+    *,
+    namespace: str = "default",
+    cluster: str = HOST_NAMESPACE,
+    uid: str = "",
+    version: int = 1,
+    generation: int = 1,
+    created_at: float = BIRTH,
+    deleting_at: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    finalizers: Iterable[str] = (),
+    owner: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+) -> JsonObject:
+    """An object of any kind. `owner` is the object (as built here) that controls it."""
+    host = host_name(namespace if kind.scoped else "", name)
+    meta: JsonObject = {
+        "name": host,
+        "namespace": cluster,
+        "uid": uid or f"uid-{kind.native.lower() or kind.name.lower()}-{host}",
+        "resourceVersion": str(version),
+        "generation": generation,
+        "creationTimestamp": timestamp(created_at),
+    }
+    if deleting_at is not None:
+        meta["deletionTimestamp"] = timestamp(deleting_at)
+    if labels:
+        meta["labels"] = dict(labels)
+    if annotations:
+        meta["annotations"] = dict(annotations)
+    if tuple(finalizers):
+        meta["finalizers"] = list(finalizers)
+    if owner is not None:
+        meta["ownerReferences"] = [controller_ref(owner)]
+    found: JsonObject = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": meta}
+    if spec is not None:
+        found["spec"] = copy.deepcopy(spec)
+    if status is not None:
+        found["status"] = copy.deepcopy(status)
+    return found
+
+
+def controller_ref(owner: JsonObject) -> JsonObject:
+    """The owner reference by which an object says that `owner` controls it."""
+    return {
+        "apiVersion": owner["apiVersion"],
+        "kind": owner["kind"],
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def a_condition(
+    kind: str, status: str = "True", *, since: float = BIRTH, reason: str = "", **more: str
+) -> JsonObject:
+    """One entry of `status.conditions`."""
+    entry = {"type": kind, "status": status, "lastTransitionTime": timestamp(since), **more}
+    return {**entry, "reason": reason} if reason else entry
+
+
+def a_template(labels: Mapping[str, str] | None = None, *, image: str = "web:1", **spec: Any) -> JsonObject:
+    """A pod template with one container; `app: web` unless labels say otherwise."""
+    return {
+        "metadata": {"labels": dict(labels if labels is not None else {"app": "web"})},
+        "spec": {"containers": [{"name": "main", "image": image}], **spec},
+    }
+
+
+def a_pod(
+    name: str = "web-0",
+    *,
+    node: str = "",
+    phase: str = "Pending",
+    ready: bool = False,
+    ready_at: float = BIRTH,
+    restarts: int = 0,
+    ip: str = "",
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A pod with one container: pending and unbound; or running, and ready since `ready_at`."""
+    meta.setdefault("labels", {"app": "web"})
+    if ready:
+        phase = "Running"
+    bound = {"nodeName": node} if node else {}
+    state: JsonObject = {
+        "phase": phase,
+        "conditions": [a_condition("Ready", "True" if ready else "False", since=ready_at)],
+    }
+    if phase == "Running":
+        state["containerStatuses"] = [
+            {"name": "main", "ready": ready, "restartCount": restarts, "image": "web:1", "imageID": ""}
+        ]
+    if ip:
+        state["podIP"] = ip
+    return an_object(
+        POD,
+        name,
+        spec={"containers": [{"name": "main", "image": "web:1"}], **bound, **(spec or {})},
+        status={**state, **(status or {})},
+        **meta,
+    )
+
+
+def a_node(
+    name: str = "n1",
+    *,
+    ready: bool = True,
+    cpu: str = "32",
+    memory: str = "256Gi",
+    pods: str = "110",
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A node that is ready and empty."""
+    room = {"cpu": cpu, "memory": memory, "pods": pods}
+    state = {
+        "capacity": room,
+        "allocatable": room,
+        "conditions": [a_condition("Ready", "True" if ready else "False")],
+    }
+    meta.setdefault("labels", {"kubernetes.io/hostname": name})
+    return an_object(NODE, name, spec=spec or {}, status={**state, **(status or {})}, **meta)
+
+
+def a_lease(
+    name: str = "kubelet-1", *, renewed_at: float = NOW, duration_s: int = 40, **meta: Any
+) -> JsonObject:
+    """A Lease that was renewed just now."""
+    spec = {
+        "holderIdentity": name,
+        "leaseDurationSeconds": duration_s,
+        "renewTime": timestamp_micro(renewed_at),
+    }
+    return an_object(LEASE, name, spec=spec, **meta)
+
+
+def a_cluster(spec: JsonObject | None = None, **meta: Any) -> JsonObject:
+    """The VirtualCluster of the host namespace."""
+    return an_object(CLUSTER, CLUSTER_NAME, spec=spec or {}, **meta)
+
+
+def a_replica_set(
+    name: str = "web",
+    *,
+    replicas: int = 1,
+    selector: JsonObject | None = None,
+    template: JsonObject | None = None,
+    min_ready_s: int = 0,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A ReplicaSet that selects `app: web` and has not been looked at yet."""
+    meta.setdefault("labels", {"app": "web"})
+    spec: JsonObject = {
+        "replicas": replicas,
+        "selector": selector if selector is not None else {"matchLabels": {"app": "web"}},
+        "template": template if template is not None else a_template(),
+        "minReadySeconds": min_ready_s,
+    }
+    return an_object(REPLICA_SET, name, spec=spec, status=status, **meta)
+
+
+def a_deployment(
+    name: str = "web",
+    *,
+    replicas: int = 1,
+    strategy: JsonObject | None = None,
+    selector: JsonObject | None = None,
+    template: JsonObject | None = None,
+    status: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A Deployment as the API server stores it, defaults filled in, not looked at yet."""
+    full: JsonObject = {
+        "replicas": replicas,
+        "selector": selector if selector is not None else {"matchLabels": {"app": "web"}},
+        "template": template if template is not None else a_template(),
+        "strategy": strategy
+        if strategy is not None
+        else {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": "25%", "maxUnavailable": "25%"}},
+        "minReadySeconds": 0,
+        "revisionHistoryLimit": 10,
+        "progressDeadlineSeconds": 600,
+        **(spec or {}),
+    }
+    return an_object(DEPLOYMENT, name, spec=full, status=status, **meta)
+
+
+def kind_of(obj: JsonObject) -> Kind:
+    """The kind that an object says it is."""
+    return _KINDS[obj["kind"]]
+
+
+def key_for(obj: JsonObject) -> Key:
+    """The virtual identity of an object."""
+    meta = obj["metadata"]
+    return key_of(kind_of(obj), meta["namespace"], meta["name"])
+
+
+def cache_of(*objects: JsonObject, records: Iterable[type[Record]] = RECORDS) -> Cache:
+    """A real cache that has seen these objects. They are copied: the caller's stay as they are."""
+    cache = Cache(records)
+    for obj in objects:
+        cache.see(kind_of(obj), copy.deepcopy(obj))
+    return cache
+
+
+def view_of(*objects: JsonObject, now: float = NOW, cluster: str = HOST_NAMESPACE, refusal: str = "") -> View:
+    """What a reconciler sees when the cache holds these objects and it is `now`."""
+    return View(cache_of(*objects), cluster, now, refusal=refusal)
