@@ -41,7 +41,7 @@ class RealHost:
     @property
     def ca_file(self) -> Path:
         """The authority that proves the server."""
-        return self.local.files.pki / "kubernetes-ca.crt"
+        return self.local.files.root / "pki" / "kubernetes-ca.crt"
 
     def start_apiserver(self) -> None:
         """Start the API server again, at the same address; returns when it is ready."""

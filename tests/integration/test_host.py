@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nestling.host import process
+from nestling.host.component import controller_kubeconfig, tokens
 from nestling.host.local import STARTING_ORDER
 from realhost import RealHost
 
@@ -86,7 +87,12 @@ def test_etcd_refuses_a_client_without_a_certificate(local_host: RealHost) -> No
 
 def test_secrets_are_for_this_user_only(local_host: RealHost) -> None:
     files = local_host.local.files
-    secret = [local_host.kubeconfig, files.tokens, files.controller_kubeconfig, *files.pki.glob("*.key")]
+    secret = [
+        local_host.kubeconfig,
+        tokens(files),
+        controller_kubeconfig(files),
+        *(files.root / "pki").glob("*.key"),
+    ]
     assert {path.name: path.stat().st_mode & 0o777 for path in secret} == {
         path.name: 0o600 for path in secret
     }

@@ -102,7 +102,7 @@ def inspect(name: str, source: Source, path: Path) -> Found | Passed:
         return Found(name, path, PROGRAMS[name].version, source)
     try:
         answer = subprocess.run(  # noqa: S603  a file the user pointed at
-            [path, "--version"], capture_output=True, text=True, timeout=10, check=True
+            [path, *PROGRAMS[name].ask], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         return Passed(path, f"does not tell its version ({type(error).__name__})")
@@ -110,7 +110,7 @@ def inspect(name: str, source: Source, path: Path) -> Found | Passed:
 
 
 def judge(name: str, source: Source, path: Path, answer: str) -> Found | Passed:
-    """Decide by what a program answered to `--version`."""
+    """Decide by what a program answered when asked for its version."""
     version = version_of(answer)
     if version is None:
         return Passed(path, "does not tell its version")

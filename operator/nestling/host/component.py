@@ -10,53 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from nestling.host.folder import Folder
+
+# The only directory of a host whose loss is a loss.
+ETCD_DATA: Final = "etcd"
 LOOPBACK: Final = "127.0.0.1"
 SERVICE_CIDR: Final = "10.96.0.0/16"
 ISSUER: Final = "https://kubernetes.default.svc.cluster.local"
 # Namespace deletion and owner references are promises of the API, but these controllers keep them, not the
 # API server; the third makes the `default` ServiceAccount without which no native Pod is admitted.
 CONTROLLERS: Final = ("garbage-collector-controller", "namespace-controller", "serviceaccount-controller")
-
-
-@dataclass(frozen=True, slots=True)
-class Files:
-    """Paths below one state directory, and the one of the data, which may lie elsewhere."""
-
-    root: Path
-    data: Path
-
-    @property
-    def pki(self) -> Path:
-        """Certificates and keys."""
-        return self.root / "pki"
-
-    @property
-    def tokens(self) -> Path:
-        """Who may log in, one CSV line each."""
-        return self.root / "pki" / "tokens.csv"
-
-    @property
-    def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig."""
-        return self.root / "kubeconfig"
-
-    @property
-    def controller_kubeconfig(self) -> Path:
-        """The controller manager's kubeconfig."""
-        return self.root / "pki" / "controller-manager.kubeconfig"
-
-    @property
-    def etcd_data(self) -> Path:
-        """The only directory here whose loss is a loss."""
-        return self.data / "etcd"
-
-    def pid(self, component: str) -> Path:
-        """The pid file of a component."""
-        return self.root / "run" / f"{component}.json"
-
-    def log(self, component: str) -> Path:
-        """The log file of a component."""
-        return self.root / "log" / f"{component}.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +31,31 @@ class Ports:
     etcd_peer: int
 
 
+def tokens(files: Folder) -> Path:
+    """Who may log in to the API server, one CSV line each."""
+    return files.root / "pki" / "tokens.csv"
+
+
+def controller_kubeconfig(files: Folder) -> Path:
+    """The controller manager's kubeconfig."""
+    return files.root / "pki" / "controller-manager.kubeconfig"
+
+
 def server_url(ports: Ports) -> str:
     """Where the API server answers."""
     return f"https://{LOOPBACK}:{ports.apiserver}"
 
 
 def etcd_command(
-    binary: Path, files: Files, ports: Ports, *, fsync: bool, extra: tuple[str, ...]
+    binary: Path, files: Folder, ports: Ports, *, fsync: bool, extra: tuple[str, ...]
 ) -> list[str]:
     """Command line of etcd: one member, client and peer listeners behind mutual TLS."""
     client, peer = f"https://{LOOPBACK}:{ports.etcd}", f"https://{LOOPBACK}:{ports.etcd_peer}"
-    pki = files.pki
+    pki = files.root / "pki"
     return [
         str(binary),
         "--name=default",
-        f"--data-dir={files.etcd_data}",
+        f"--data-dir={files.data / ETCD_DATA}",
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
@@ -102,9 +75,9 @@ def etcd_command(
     ]
 
 
-def apiserver_command(binary: Path, files: Files, ports: Ports, *, extra: tuple[str, ...]) -> list[str]:
+def apiserver_command(binary: Path, files: Folder, ports: Ports, *, extra: tuple[str, ...]) -> list[str]:
     """Command line of kube-apiserver: RBAC, tokens from a file, no anonymous requests."""
-    pki = files.pki
+    pki = files.root / "pki"
     return [
         str(binary),
         f"--bind-address={LOOPBACK}",
@@ -120,7 +93,7 @@ def apiserver_command(binary: Path, files: Files, ports: Ports, *, extra: tuple[
         f"--tls-cert-file={pki / 'apiserver.crt'}",
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         "--anonymous-auth=false",
-        f"--token-auth-file={files.tokens}",
+        f"--token-auth-file={tokens(files)}",
         "--authorization-mode=RBAC",
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={pki / 'service-account.key'}",
@@ -133,12 +106,12 @@ def apiserver_command(binary: Path, files: Files, ports: Ports, *, extra: tuple[
 
 
 def controller_manager_command(
-    binary: Path, files: Files, *, controllers: tuple[str, ...], extra: tuple[str, ...]
+    binary: Path, files: Folder, *, controllers: tuple[str, ...], extra: tuple[str, ...]
 ) -> list[str]:
     """Command line of kube-controller-manager with the named controllers alone, listening nowhere."""
     return [
         str(binary),
-        f"--kubeconfig={files.controller_kubeconfig}",
+        f"--kubeconfig={controller_kubeconfig(files)}",
         f"--controllers={','.join(controllers)}",
         "--use-service-account-credentials",
         "--leader-elect=false",

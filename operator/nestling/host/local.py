@@ -6,36 +6,32 @@ none is left. Where the programs come from is `binaries`' concern.
 Source: Kubernetes 1.37, cmd/kube-apiserver and cmd/kube-controller-manager; etcd 3.7.
 """
 
-import contextlib
 import datetime as dt
-import fcntl
-import os
-import shutil
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from nestling.host import kubeconfig, pki, port, probe, process, record
+from nestling.host import kubeconfig, launch, pki, port, probe, process
 from nestling.host.component import (
     CONTROLLERS,
+    ETCD_DATA,
     LOOPBACK,
-    Files,
     Ports,
     apiserver_command,
+    controller_kubeconfig,
     controller_manager_command,
     etcd_command,
     server_url,
+    tokens,
 )
-from nestling.host.errors import HostNotFoundError, HostNotReadyError, HostSetupError
+from nestling.host.errors import HostNotFoundError
+from nestling.host.folder import Folder
 from nestling.host.paths import private_dir, write_private
-from nestling.host.process import Process
-from nestling.host.record import ComponentStatus, Host, HostStatus, Progress, silent
+from nestling.host.record import Host, HostStatus, Progress, silent
 
 Component = Literal["etcd", "kube-apiserver", "kube-controller-manager"]
 STARTING_ORDER: Final[tuple[Component, ...]] = ("etcd", "kube-apiserver", "kube-controller-manager")
-# Lies in every data directory that we made: nothing is ever deleted from a directory without it.
-MARKER: Final = ".nestling-host"
 # An API server without etcd never finishes its shutdown, so it goes first and is not waited for long.
 GRACE_S: Final[Mapping[Component, float]] = {"kube-controller-manager": 5, "kube-apiserver": 10, "etcd": 10}
 
@@ -69,7 +65,7 @@ class LocalHost:
 
     def __init__(self, settings: LocalSettings, binaries: Mapping[str, Path], *, version: str = "") -> None:
         self.settings = settings
-        self.files = Files(settings.root, settings.data)
+        self.files = Folder(settings.root, settings.data, (ETCD_DATA,))
         self._binaries = binaries
         self._version = version
 
@@ -77,7 +73,7 @@ class LocalHost:
 
     def up(self, progress: Progress = silent) -> Host:
         """Bring every component up, or find it up. Raises HostNotReadyError with the log to read."""
-        with self._alone():
+        with self.files.alone():
             ports = self._prepare(progress)
             for component in self.settings.components:
                 self._start(component, ports, progress)
@@ -89,12 +85,13 @@ class LocalHost:
         """Stop every component, the last started first; `purge` deletes the data and all state as well."""
         if not self.settings.root.exists():
             return
-        with self._alone():
+        with self.files.alone():
             for component in reversed(STARTING_ORDER):
                 if self._stop(component) != "not running":
                     progress(f"stopped {component}")
-        if purge:
-            self._purge(progress)
+            if purge:
+                self.files.purge()
+                progress(f"deleted the data of host {self.settings.name}")
 
     def status(self) -> HostStatus:
         """Which components run, and whether the API server answers.
@@ -107,7 +104,7 @@ class LocalHost:
                 f"host {self.settings.name} has never been up",
                 next_step="start it with `nestling host up local`",
             )
-        parts = tuple(self._component_status(component) for component in self.settings.components)
+        parts = tuple(launch.look(self.files, component) for component in self.settings.components)
         missing = [part.name for part in parts if not part.running]
         host = self._host(ports)
         if len(missing) == len(parts):
@@ -125,12 +122,12 @@ class LocalHost:
 
     def start(self, component: Component) -> None:
         """Start one component and wait until it is ready."""
-        with self._alone():
+        with self.files.alone():
             self._start(component, self._prepare(silent), silent)
 
     def stop(self, component: Component) -> process.Ending:
         """Stop one component with its grace."""
-        with self._alone():
+        with self.files.alone():
             return self._stop(component)
 
     def kill(self, component: Component) -> process.Ending:
@@ -142,49 +139,33 @@ class LocalHost:
     def _prepare(self, progress: Progress) -> Ports:
         """Directories, ports, certificates, tokens, kubeconfigs: made once, checked on every start."""
         files, now = self.files, dt.datetime.now(dt.UTC)
-        self._claim_data()
-        for folder in (files.pki, files.root / "run", files.root / "log", files.etcd_data):
-            private_dir(folder)
+        files.claim()
+        private_dir(files.data / ETCD_DATA)
+        folder = files.root / "pki"
         ports = self._settle_ports(progress)
-        etcd_ca = pki.authority(files.pki, "etcd", now)
-        pki.leaf(etcd_ca, files.pki, "etcd-server", now, hosts=(LOOPBACK, "localhost"))
-        pki.leaf(etcd_ca, files.pki, "etcd-client", now)
-        ca = pki.authority(files.pki, "kubernetes", now)
+        etcd_ca = pki.authority(folder, "etcd", now)
+        pki.leaf(etcd_ca, folder, "etcd-server", now, hosts=(LOOPBACK, "localhost"))
+        pki.leaf(etcd_ca, folder, "etcd-client", now)
+        ca = pki.authority(folder, "kubernetes", now)
         names = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-        pki.leaf(ca, files.pki, "apiserver", now, hosts=(LOOPBACK, *names))
-        pki.signing_key(files.pki / "service-account.key")
+        pki.leaf(ca, folder, "apiserver", now, hosts=(LOOPBACK, *names))
+        pki.signing_key(folder / "service-account.key")
         self._write_logins(server_url(ports), ca.cert.read_bytes())
         return ports
 
     def _write_logins(self, server: str, ca: bytes) -> None:
         """One token per user, kept over restarts; the kubeconfigs follow the server's address."""
-        files = self.files
-        if not files.tokens.exists():
+        files, tokens_file = self.files, tokens(self.files)
+        if not tokens_file.exists():
             lines = (
                 f'{pki.token()},nestling-admin,nestling-admin,"system:masters"\n'
                 f"{pki.token()},system:kube-controller-manager,kube-controller-manager,\n"
             )
-            write_private(files.tokens, lines.encode())
-        admin, manager = (line.split(",", 1)[0] for line in files.tokens.read_text().splitlines())
+            write_private(tokens_file, lines.encode())
+        admin, manager = (line.split(",", 1)[0] for line in tokens_file.read_text().splitlines())
         name = f"nestling-{self.settings.name}"
         kubeconfig.write(files.kubeconfig, name=name, server=server, token=admin, ca=ca)
-        kubeconfig.write(files.controller_kubeconfig, name=name, server=server, token=manager, ca=ca)
-
-    def _claim_data(self) -> None:
-        """Take an empty or new data directory, or find one that is ours.
-
-        Raises HostSetupError for any other.
-        """
-        data = self.files.data
-        private_dir(self.files.root)
-        if data.exists() and not (data / MARKER).exists() and any(data.iterdir()):
-            raise HostSetupError(
-                f"{data} is not empty and holds no data of Nestling",
-                next_step="name another directory with --data-dir",
-            )
-        if not data.exists():
-            private_dir(data)
-        (data / MARKER).touch()
+        kubeconfig.write(controller_kubeconfig(files), name=name, server=server, token=manager, ca=ca)
 
     def _settle_ports(self, progress: Progress) -> Ports:
         """The remembered ports, but a new one where a stranger listens by now, which is said."""
@@ -194,7 +175,7 @@ class LocalHost:
             kept = {
                 role: number
                 for role, number in asdict(known).items()
-                if self._running(ours[role]) is not None or port.is_free(number)
+                if launch.running(self.files, ours[role]) is not None or port.is_free(number)
             }
             if len(kept) == len(ours):
                 return known
@@ -206,7 +187,7 @@ class LocalHost:
         # An API server that runs knows the old address of etcd.
         if known is not None and ports.etcd != known.etcd:
             self._stop("kube-apiserver")
-        record.save(self.files.root / "host.json", self._document(ports))
+        self.files.remember(self._document(ports))
         return ports
 
     def _document(self, ports: Ports) -> dict[str, object]:
@@ -222,31 +203,14 @@ class LocalHost:
         }
 
     def _start(self, component: Component, ports: Ports, progress: Progress) -> None:
-        """Start a component unless it runs, and wait until it is ready."""
-        pid_file, log = self.files.pid(component), self.files.log(component)
-        running = self._running(component)
-        if running is None:
-            progress(f"starting {component}")
-            running = process.spawn(self._command(component, ports), log=log, env=_environment())
-            process.remember(pid_file, running)
-        child = running
-
-        def settled() -> bool:
-            return not process.alive(child) or self._is_ready(component)
-
-        in_time = probe.wait_for(settled, timeout_s=self.settings.ready_timeout_s)
-        if not process.alive(child):
-            process.stop(child, grace_s=0)  # nothing to stop: takes note of its end
-            pid_file.unlink(missing_ok=True)
-            raise HostNotReadyError(
-                f"{component} ended right after its start ({probe.last_lines(log)[:300]})",
-                next_step=f"read {log}",
-            )
-        if not in_time:
-            raise HostNotReadyError(
-                f"{component} is not ready after {self.settings.ready_timeout_s:.0f} s",
-                next_step=f"read {log}",
-            )
+        launch.launch(
+            self.files,
+            component,
+            self._command(component, ports),
+            ready=lambda: self._is_ready(component),
+            timeout_s=self.settings.ready_timeout_s,
+            progress=progress,
+        )
 
     def _is_ready(self, component: Component) -> bool:
         match component:
@@ -261,7 +225,7 @@ class LocalHost:
         self, path: str, *, method: str = "GET", body: bytes | None = None, with_certificate: bool = True
     ) -> probe.Answer:
         """One request to etcd's HTTP gateway."""
-        ports, folder = self._ports(), self.files.pki
+        ports, folder = self._ports(), self.files.root / "pki"
         assert ports is not None, "asked before the first start"
         cert = (folder / "etcd-client.crt", folder / "etcd-client.key") if with_certificate else None
         url = f"https://{LOOPBACK}:{ports.etcd}"
@@ -271,7 +235,9 @@ class LocalHost:
 
     def _ask(self, path: str) -> probe.Answer:
         server, token = probe.login_of(self.files.kubeconfig)
-        return probe.ask(server, path, token=token, ca=self.files.pki / "kubernetes-ca.crt", timeout_s=5)
+        return probe.ask(
+            server, path, token=token, ca=self.files.root / "pki" / "kubernetes-ca.crt", timeout_s=5
+        )
 
     def _command(self, component: Component, ports: Ports) -> list[str]:
         binary, settings = self._binaries[component], self.settings
@@ -288,30 +254,13 @@ class LocalHost:
                     extra=settings.controller_manager_args,
                 )
 
-    def _running(self, component: str) -> Process | None:
-        known = process.recall(self.files.pid(component))
-        return known if process.alive(known) else None
-
     def _stop(self, component: Component) -> process.Ending:
-        pid_file = self.files.pid(component)
-        ending = process.stop(process.recall(pid_file), grace_s=GRACE_S[component])
-        pid_file.unlink(missing_ok=True)
-        return ending
-
-    def _purge(self, progress: Progress) -> None:
-        data, root = self.files.data, self.files.root
-        if (data / MARKER).exists():
-            shutil.rmtree(self.files.etcd_data, ignore_errors=True)
-            (data / MARKER).unlink()
-            with contextlib.suppress(OSError):
-                data.rmdir()  # stays when somebody else has put something there
-        shutil.rmtree(root, ignore_errors=True)
-        progress(f"deleted the data of host {self.settings.name}")
+        return launch.halt(self.files, component, grace_s=GRACE_S[component])
 
     # -- looking
 
     def _ports(self) -> Ports | None:
-        document = record.load(self.files.root / "host.json")
+        document = self.files.record()
         return None if document is None else Ports(**document["ports"])
 
     def _host(self, ports: Ports) -> Host:
@@ -324,28 +273,3 @@ class LocalHost:
             version=self._version,
             data_dir=self.settings.data,
         )
-
-    def _component_status(self, component: Component) -> ComponentStatus:
-        running, log = self._running(component), self.files.log(component)
-        if running is None:
-            return ComponentStatus(component, running=False, log=log)
-        rss = process.rss_bytes(running)
-        return ComponentStatus(component, running=True, pid=running.pid, rss_bytes=rss, log=log)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Generator[None]:
-        """Hold the state directory's lock: two commands at once must not start two of everything."""
-        private_dir(self.settings.root)
-        handle = os.open(self.settings.root / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
-
-
-def _environment() -> dict[str, str]:
-    """What a component inherits: nothing that could send loopback traffic through a proxy."""
-    kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "TMPDIR", "LANG"}}
-    # Memory is given back earlier at the price of a little CPU; what is served does not change.
-    return {**kept, "NO_PROXY": "*"}

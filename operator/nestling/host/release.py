@@ -7,7 +7,7 @@ folders.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 KUBERNETES_VERSION: Final = "v1.37.2"
@@ -29,8 +29,8 @@ class Family:
 class Program:
     """`package` holds `call`, the Go expression that runs it; without one the package is itself a main.
 
-    `oldest` is the first minor version that will do when it is found somewhere; `kin` must all be of one
-    minor version.
+    `ask` makes it tell its version. `oldest` is the first minor version that will do when it is found
+    somewhere; `kin` must all be of one minor version.
     """
 
     family: Family
@@ -39,6 +39,7 @@ class Program:
     call: str = ""
     oldest: tuple[int, int] = (0, 0)
     kin: bool = False
+    ask: tuple[str, ...] = ("--version",)
 
 
 # etcd is built along with Kubernetes, which pins it and shares most of its packages.
@@ -50,8 +51,10 @@ KWOK: Final = Family("kwok", KWOK_VERSION)
 _OLDEST: Final = (1, 34)
 
 
-def _kubernetes(package: str, constructor: str, *, kin: bool = True) -> Program:
-    return Program(KUBERNETES, KUBERNETES_VERSION, package, f"os.Exit(cli.Run({constructor}))", _OLDEST, kin)
+def _kubernetes(package: str, constructor: str) -> Program:
+    return Program(
+        KUBERNETES, KUBERNETES_VERSION, package, f"os.Exit(cli.Run({constructor}))", _OLDEST, kin=True
+    )
 
 
 _COMMANDS: Final = "k8s.io/kubernetes/cmd"
@@ -64,7 +67,12 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         f"{_COMMANDS}/kube-controller-manager/app", "app.NewControllerManagerCommand()"
     ),
     "kube-scheduler": _kubernetes(f"{_COMMANDS}/kube-scheduler/app", "app.NewSchedulerCommand()"),
-    "kubectl": _kubernetes("k8s.io/kubectl/pkg/cmd", "cmd.NewDefaultKubectlCommand()", kin=False),
+    # A client may be a version older or newer than its server.
+    "kubectl": replace(
+        _kubernetes("k8s.io/kubectl/pkg/cmd", "cmd.NewDefaultKubectlCommand()"),
+        kin=False,
+        ask=("version", "--client"),
+    ),
     "kwok": Program(KWOK, KWOK_VERSION, "sigs.k8s.io/kwok/cmd/kwok"),
 }
 
