@@ -1,8 +1,9 @@
-"""What the host last told us: every object of every cluster we serve, as records with the indexes that loops ask.
+"""What the host last told us: every object of every cluster we serve, as records with indexes.
 
-Three sources feed it, and all may be late or double: watch events (through Kopf), the answers of our own writes, and
-the sweep that follows a re-list. So it never goes back in resourceVersion, compares by UID, and remembers for a
-while which UIDs are gone, because the answer of a write may arrive after the event of a deletion.
+Three sources feed it, and all may be late or double: watch events (through Kopf), the answers of our own
+writes, and the sweep that follows a re-list. So it never goes back in resourceVersion, compares by UID, and
+remembers for a while which UIDs are gone, because the answer of a write may arrive after the event of a
+deletion.
 """
 
 from collections import OrderedDict
@@ -24,7 +25,10 @@ REMEMBERED_DELETIONS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What one event did to one object; `old` or `new` is None at its birth and its end, `old` also at a re-creation."""
+    """What one event did to one object.
+
+    `old` or `new` is None at its birth and its end, `old` also at a re-creation.
+    """
 
     kind: Kind
     key: Key
@@ -40,7 +44,10 @@ class Change:
 
 
 class Table(Generic[R]):
-    """The objects of one kind. Indexes are dictionaries used as ordered sets, so that iteration repeats itself."""
+    """The objects of one kind.
+
+    Indexes are dictionaries used as ordered sets, so that iteration repeats itself.
+    """
 
     def __init__(self, record: type[R], *, by_label: bool = False) -> None:
         self.record = record
@@ -85,7 +92,10 @@ class Table(Generic[R]):
         return self._resolve(self._on_node.get((cluster, node)))
 
     def labelled(self, cluster: str, namespace: str, label: str, value: str) -> Iterator[R]:
-        """Objects of a virtual namespace that carry this label; only for kinds that are selected by labels."""
+        """Objects of a virtual namespace that carry this label.
+
+        Only for kinds that are selected by labels.
+        """
         if self._labelled is None:
             raise LookupError(f"{self.kind.name} is not indexed by label")
         return self._resolve(self._labelled.get((cluster, namespace, label, value)))
@@ -214,7 +224,7 @@ class Cache:
         return Change(kind, key, old, None)
 
     def sweep(self, kind: Kind, cluster: str | None, living: Mapping[Key, Uid], as_of: int) -> list[Change]:
-        """Drop what a complete listing no longer shows: ghosts whose deletion happened while the watch was blind.
+        """Drop what a complete listing no longer shows: deleted while the watch was blind.
 
         `as_of` is the listing's resourceVersion; what we saw later than that is not judged by it.
         """

@@ -1,8 +1,8 @@
-"""The one way to talk to the host API server: raw JSON over a pooled connection, errors sorted by what to do next.
+"""The one way to talk to the host API server: raw JSON in and out, errors sorted by what to do next.
 
-A `Transport` moves bytes: aiohttp for a real host, the embedded server in the same process for tests. The `Client`
-above it knows paths, content types and errors. It decides nothing, retries nothing and keeps nothing: the executor
-does the first two, the cache the third.
+A `Transport` moves bytes: aiohttp for a real host, the embedded server in the same process for tests. The
+`Client` above it knows paths, content types and errors. It decides nothing, retries nothing and keeps
+nothing: the executor does the first two, the cache the third.
 """
 
 import asyncio
@@ -84,7 +84,10 @@ class Listing:
 
 
 class Client:
-    """The verbs of the Kubernetes API on our kinds. Every method may raise any of `HostError`'s subclasses."""
+    """The verbs of the Kubernetes API on our kinds.
+
+    Every method may raise any of `HostError`'s subclasses.
+    """
 
     def __init__(self, transport: Transport, *, observe: Callable[[str, int], None] | None = None) -> None:
         self._transport = transport
@@ -141,7 +144,10 @@ class Client:
         how: PatchType = "merge",
         query: Mapping[str, str] = NO_QUERY,
     ) -> JsonObject:
-        """Patch one object or one of its subresources; a `resourceVersion` in the body makes it conditional."""
+        """Patch one object or one of its subresources.
+
+        A `resourceVersion` in the body makes it conditional.
+        """
         path = kind.path(cluster, host_name, subresource)
         return await self.call("PATCH", path, body=body, content_type=PATCH_TYPES[how], query=query)
 
@@ -176,7 +182,10 @@ class Client:
     async def watch(
         self, kind: Kind, cluster: str | None = None, *, version: int, selector: str = ""
     ) -> AsyncIterator[JsonObject]:
-        """Watch events `{type, object}` from `version` on, until the host ends the stream. For tools and tests."""
+        """Watch events `{type, object}` from `version` on, until the host ends the stream.
+
+        For tools and tests.
+        """
         query = {"watch": "true", "resourceVersion": str(version), "allowWatchBookmarks": "true"}
         if selector:
             query["labelSelector"] = selector
@@ -253,7 +262,10 @@ def _number(text: object) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """How to reach the host: its base URL, TLS, and a way to ask for the Authorization header of the moment."""
+    """How to reach the host.
+
+    Its base URL, TLS, and a way to ask for the Authorization header of the moment.
+    """
 
     server: str
     tls: ssl.SSLContext | None = None
@@ -261,7 +273,7 @@ class Credentials:
 
 
 class HttpTransport:
-    """Requests over aiohttp, at most `connections` at a time, and never one after another of a dead connection's."""
+    """Requests over aiohttp, at most `connections` at a time."""
 
     def __init__(self, credentials: Credentials, *, connections: int = 32, timeout_s: float = 30.0) -> None:
         self._credentials = credentials

@@ -1,7 +1,7 @@
-"""The two shapes of a loop, as the driver sees them: a controller that is asked key by key, and a machine with a state.
+"""The two shapes of a loop: a controller that is asked key by key, and a machine with a state of its own.
 
-Both are pure: they look at records, the time and what they were told, and answer with plans. Whoever drives them (see
-`driver`) does the waiting and the writing, so a test can be the driver.
+Both are pure: they look at records, the time and what they were told, and answer with plans. Whoever drives
+them (see `driver`) does the waiting and the writing, so a test can be the driver.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -53,7 +53,10 @@ class Outcome:
 
 
 class Machine(Protocol):
-    """A loop with a state of its own, which it can build anew from the cache at any time: scheduler, kubelet."""
+    """A loop with a state of its own, which it can build anew from the cache at any time.
+
+    Scheduler, kubelet.
+    """
 
     name: str
 
@@ -62,7 +65,10 @@ class Machine(Protocol):
         ...
 
     def step(self, now: float) -> list[Plan]:
-        """Decide what is due at `now` (seconds since 1970, UTC). Plans run side by side; each is about one object."""
+        """Decide what is due at `now` (seconds since 1970, UTC).
+
+        Plans run side by side; each is about one object.
+        """
         ...
 
     def settle(self, plan: Plan, outcome: Outcome, now: float) -> None:
@@ -70,7 +76,10 @@ class Machine(Protocol):
         ...
 
     def wake_at(self) -> float | None:
-        """When `step` has something to do without further changes; `now` or earlier means at once, None never."""
+        """When `step` has something to do without further changes.
+
+        `now` or earlier means at once, None never.
+        """
         ...
 
 

@@ -1,7 +1,7 @@
 """Drive the pure loops: hand them changes and the time, have their plans performed, and wait in between.
 
-One driver per controller or machine. It takes a turn when a change arrives, when a delay has run out, or when a plan
-has come back, and never blocks the event loop for longer than a few milliseconds at a stretch.
+One driver per controller or machine. It takes a turn when a change arrives, when a delay has run out, or when
+a plan has come back, and never blocks the event loop for longer than a few milliseconds at a stretch.
 """
 
 import asyncio
@@ -128,7 +128,10 @@ class ControllerDriver:
                 await self._alarm.sleep(None if due is None else due - self._clock.monotonic())
 
     def decide(self, key: Key) -> Plan | None:
-        """Ask the controller about one key; None if it raised, which is a bug that must not stop the others."""
+        """Ask the controller about one key.
+
+        None if it raised, which is a bug that must not stop the others.
+        """
         view = View(self._cache, key.cluster, self._clock.now(), refusal=self._refusals.get(key, ""))
         try:
             return self._controller.reconcile(view, key)

@@ -1,6 +1,7 @@
 """What can go wrong between a loop and the host, sorted by what the caller can do about it.
 
-The client raises these and chains the library's own error as the cause. They carry attributes; nobody parses texts.
+The client raises these and chains the library's own error as the cause. They carry attributes; nobody parses
+texts.
 """
 
 
@@ -9,7 +10,10 @@ class NestlingError(Exception):
 
 
 class HostError(NestlingError):
-    """The host API server answered no, or did not answer. `status` is the HTTP status, 0 without an answer."""
+    """The host API server answered no, or did not answer.
+
+    `status` is the HTTP status, 0 without an answer.
+    """
 
     def __init__(self, message: str, *, status: int = 0, reason: str = "") -> None:
         super().__init__(message)
@@ -23,7 +27,10 @@ class Conflict(HostError):
 
 
 class AlreadyExists(Conflict):
-    """Something of this name is there already (409 on create): perhaps our own write whose answer was lost."""
+    """Something of this name is there already (409 on create).
+
+    Perhaps our own write whose answer was lost.
+    """
 
 
 class NotFound(HostError):

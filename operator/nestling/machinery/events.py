@@ -1,9 +1,9 @@
-"""Kubernetes Events: written behind everything else, folded when they repeat, dropped before they could do harm.
+"""Kubernetes Events: written behind everything else, folded when they repeat, dropped before they do harm.
 
-An event is for people. It rides in a lane of its own: it waits while objects are being written, is limited per
-second and in number, and a failure to write one is counted and forgotten. Its name depends on what it says, so a
-repeat finds its predecessor and raises `count`.
-Source: Kubernetes 1.37, client-go tools/record (aggregation within 10 minutes, correlation by source and message).
+An event is for people. It rides in a lane of its own: it waits while objects are being written, is limited
+per second and in number, and a failure to write one is counted and forgotten. Its name depends on what it
+says, so a repeat finds its predecessor and raises `count`. Source: Kubernetes 1.37, client-go tools/record
+(aggregation within 10 minutes, correlation by source and message).
 """
 
 import asyncio

@@ -1,9 +1,10 @@
 """Carry out plans: the only place that writes objects to the host.
 
-Takes a Plan, performs its stages in order and the writes of one stage side by side, hands every answer to the cache
-at once (read your own writes), and reports how far it came. It never repeats a write by itself: after any failure
-the loop looks again and decides anew, because the world may have moved. Only waiting is its business: no more than
-`concurrency` writes at a time, and none before the moment the host has asked us to wait for.
+Takes a Plan, performs its stages in order and the writes of one stage side by side, hands every answer to the
+cache at once (read your own writes), and reports how far it came. It never repeats a write by itself: after
+any failure the loop looks again and decides anew, because the world may have moved. Only waiting is its
+business: no more than `concurrency` writes at a time, and none before the moment the host has asked us to
+wait for.
 """
 
 import asyncio
@@ -214,7 +215,10 @@ class Executor:
 
 
 def _slow_start(stage: tuple[Write, ...]) -> Iterator[tuple[Write, ...]]:
-    """Creates in batches of 1, 2, 4, ... so that a quota or a bad template costs one refusal, not five hundred."""
+    """Creates in batches of 1, 2, 4, ...
+
+    So that a quota or a bad template costs one refusal, not five hundred.
+    """
     if not isinstance(stage[0], Create):
         yield stage
         return

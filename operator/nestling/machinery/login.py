@@ -1,6 +1,7 @@
-"""Find the host and prove who we are: the kubeconfig through `kubernetes.config`, or the Pod's service account.
+"""Find the host and prove who we are: by the kubeconfig, or as the Pod's service account.
 
-Reads files and runs exec plugins, as kubectl would; keeps tokens fresh. Used by the client and by Kopf's login.
+Reads files and runs exec plugins, as kubectl would; keeps tokens fresh. Used by the client and by Kopf's
+login.
 """
 
 import asyncio
@@ -22,7 +23,10 @@ class NoHost(NestlingError):
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """One identity at one host. `configuration` is the kubernetes client's own, which refreshes its tokens."""
+    """One identity at one host.
+
+    `configuration` is the kubernetes client's own, which refreshes its tokens.
+    """
 
     configuration: Any
     context: str
@@ -47,7 +51,10 @@ class Login:
         return context
 
     def authorization(self) -> str | None:
-        """The Authorization header of the moment; may read a file or run an exec plugin when a token has expired."""
+        """The Authorization header of the moment.
+
+        May read a file or run an exec plugin when a token has expired.
+        """
         found = (
             self.configuration.get_api_key_with_prefix("authorization")
             or self.configuration.get_basic_auth_token()
@@ -66,11 +73,11 @@ class Login:
 
 
 def log_in(kubeconfig: Path | None = None, context: str | None = None) -> Login:
-    """Log in with a kubeconfig, or as the Pod's service account where there is no kubeconfig and we run in a Pod.
+    """Log in with a kubeconfig, or as the Pod's service account if there is no kubeconfig but a Pod.
 
     Raises NoHost with one sentence when neither can be used.
     """
-    from kubernetes import client, config  # noqa: PLC0415  # half a second of import, and not every command needs it
+    from kubernetes import client, config  # noqa: PLC0415  # half a second, and not every command needs it
 
     settings: Any = client.Configuration()
     try:

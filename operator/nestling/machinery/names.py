@@ -1,9 +1,9 @@
-"""The one rule that maps a virtual object's (namespace, name) to the name of its custom resource on the host, and back.
+"""The one rule that maps a virtual object's namespace and name to its name on the host, and back.
 
-`web` is object `web` of virtual namespace `default`; `web.shop` is object `web` of virtual namespace `shop`. A virtual
-namespace has no dots, so the part after the last dot names it; an object of `default` whose own name has dots is
-written `a.b.default`. Objects without a namespace (nodes, priority classes) keep their name as it is.
-No other module splits or joins host names.
+`web` is object `web` of virtual namespace `default`; `web.shop` is object `web` of virtual namespace `shop`.
+A virtual namespace has no dots, so the part after the last dot names it; an object of `default` whose own
+name has dots is written `a.b.default`. Objects without a namespace (nodes, priority classes) keep their name
+as it is. No other module splits or joins host names.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def key_of(kind: Kind, cluster: str, host_name: str) -> Key:
 
 
 def suffix(*parts: str | int, length: int = 5) -> str:
-    """A short name part that depends on `parts` alone, so that a repeated create meets its twin instead of doubling it."""
+    """A short name part that depends on `parts` alone: a repeated create meets its twin, not a double."""
     digest = hashlib.blake2b("\x00".join(map(str, parts)).encode(), digest_size=16).digest()
     number = int.from_bytes(digest, "big")
     letters: list[str] = []

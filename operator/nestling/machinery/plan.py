@@ -1,8 +1,8 @@
 """What a reconciler decides: a short list of writes, and when to look again.
 
-A Plan is a value: it can be compared, printed, cut short at any write (every prefix is a crash point in the property
-tests) and carried out later by the executor. Writes name the UID or resourceVersion they were decided on, so a plan
-that has gone stale is refused by the host instead of doing harm.
+A Plan is a value: it can be compared, printed, cut short at any write (every prefix is a crash point in the
+property tests) and carried out later by the executor. Writes name the UID or resourceVersion they were
+decided on, so a plan that has gone stale is refused by the host instead of doing harm.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,8 @@ class Create:
 class Patch:
     """Merge-patch metadata and spec (or one subresource) of the object with this UID.
 
-    With `version` the write succeeds only on exactly that resourceVersion; without, on any version of that UID.
+    With `version` the write succeeds only on exactly that resourceVersion; without, on any version of that
+    UID.
     """
 
     kind: Kind
@@ -77,11 +78,11 @@ Write: TypeAlias = Create | Patch | Delete | Emit
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Writes in order, and the wall time (seconds since 1970, UTC) at which the key wants to be looked at again.
+    """Writes in order, and when (seconds since 1970, UTC) the key wants to be looked at again.
 
-    Neighbouring writes of the same verb on the same kind form one stage and may run side by side; a stage starts
-    when the one before it has succeeded, and the first failure drops the rest: the next look decides anew.
-    Equality ignores `why`, which is for the log and for whoever reads a failing test.
+    Neighbouring writes of the same verb on the same kind form one stage and may run side by side; a stage
+    starts when the one before it has succeeded, and the first failure drops the rest: the next look decides
+    anew. Equality ignores `why`, which is for the log and for whoever reads a failing test.
     """
 
     writes: tuple[Write, ...] = ()

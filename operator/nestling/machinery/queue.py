@@ -1,7 +1,7 @@
-"""A work queue of keys: each key at most once in line and once in work, retried with back-off, fair between clusters.
+"""A work queue of keys: each at most once in line and once in work, retried with back-off, fair to clusters.
 
-Nothing here waits: `take` answers at once, and `due_at` says when asking again is worth it. The driver does the
-waiting, so a test can be the driver.
+Nothing here waits: `take` answers at once, and `due_at` says when asking again is worth it. The driver does
+the waiting, so a test can be the driver.
 
 Source: the semantics of client-go's workqueue (Kubernetes 1.37, staging/src/k8s.io/client-go/util/workqueue):
 a key that is added while in work is done once more afterwards; retries double from 5 ms to 1000 s.
@@ -100,7 +100,10 @@ class Queue:
         heapq.heappush(self._later, (due, self._sequence, key))
 
     def retry(self, key: Key, *, at_least_s: float = 0.0) -> float:
-        """Put a key back after a failure: 5 ms, doubling to 1000 s, with jitter. Returns the delay in seconds."""
+        """Put a key back after a failure.
+
+        5 ms, doubling to 1000 s, with jitter. Returns the delay in seconds.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = min(BASE_DELAY_S * 2 ** min(failures, 30), MAX_DELAY_S) * (1 + self._random.random() / 4)

@@ -55,7 +55,10 @@ class View:
 
     @property
     def watching_since(self) -> float:
-        """Since when the cache follows the host without a gap (seconds since 1970): older silence proves nothing."""
+        """Since when the cache follows the host without a gap (seconds since 1970).
+
+        Older silence proves nothing.
+        """
         return self._cache.watching_since
 
     @property
@@ -81,7 +84,10 @@ class View:
         return self._cache.table(Pod).on_node(self.cluster, node)
 
     def selected(self, namespace: str, selector: Selector) -> Iterator[Pod]:
-        """Pods of a virtual namespace that `selector` matches; walks the pods of its rarest plain label only."""
+        """Pods of a virtual namespace that `selector` matches.
+
+        Walks the pods of its rarest plain label only.
+        """
         table = self._cache.table(Pod)
         if selector.nothing:
             return iter(())

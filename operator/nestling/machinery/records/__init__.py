@@ -1,1 +1,4 @@
-"""What loops read of an object: small typed records beside the object's JSON bytes, one module per family of kinds."""
+"""What loops read of an object.
+
+Small typed records beside the object's JSON bytes, one module per family of kinds.
+"""

@@ -1,7 +1,7 @@
 """The part of a record that all kinds share: identity, version, labels, owners, and the JSON itself as bytes.
 
-A record is made once per event and read many times. It holds what loops look at for every object; the rest is parsed
-from `raw` on demand by `body`, at a few microseconds per KB, and never kept.
+A record is made once per event and read many times. It holds what loops look at for every object; the rest is
+parsed from `raw` on demand by `body`, at a few microseconds per KB, and never kept.
 """
 
 from collections.abc import Mapping
@@ -45,8 +45,8 @@ class Owner:
 class Record:
     """One object as last seen. Subclasses name their `KIND` and add the fields that their loops read.
 
-    `created_at` and `deleting_at` are seconds since 1970; `deleting_at` is None while nobody has asked for deletion.
-    `version` is the resourceVersion, which Kubernetes has made comparable as a number.
+    `created_at` and `deleting_at` are seconds since 1970; `deleting_at` is None while nobody has asked for
+    deletion. `version` is the resourceVersion, which Kubernetes has made comparable as a number.
     """
 
     KIND: ClassVar[Kind]

@@ -1,4 +1,7 @@
-"""What loops read of a VirtualCluster: the settings of one virtual cluster, with the defaults that hold without it."""
+"""What loops read of a VirtualCluster.
+
+The settings of one virtual cluster, with the defaults that hold without it.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -12,7 +15,10 @@ CLUSTER_NAME = "cluster"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one virtual cluster. Times are seconds. The CRD's defaults say the same; a test holds them together."""
+    """Settings of one virtual cluster.
+
+    Times are seconds. The CRD's defaults say the same; a test holds them together.
+    """
 
     pod_cidr: str = "10.244.0.0/16"
     service_cidr: str = "10.96.0.0/16"

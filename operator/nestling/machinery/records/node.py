@@ -11,7 +11,8 @@ from nestling.api.kinds import LEASE, NODE, Kind
 from nestling.machinery.clock import seconds_of
 from nestling.machinery.records.base import Record, condition_is
 
-# On the Lease of a kubelet process: JSON of node name -> last heartbeat, for nodes it has stopped vouching for.
+# On the Lease of a kubelet process: JSON of node name -> last heartbeat, for nodes it has stopped vouching
+# for.
 SILENT_NODES = "nestling.dev/silent-nodes"
 
 
@@ -26,7 +27,10 @@ class Taint(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node(Record):
-    """One node. `kubelet_lease` is the host name of the Lease that vouches for it, empty before registration."""
+    """One node.
+
+    `kubelet_lease` is the host name of the Lease that vouches for it, empty before registration.
+    """
 
     KIND: ClassVar[Kind] = NODE
 
@@ -57,7 +61,10 @@ class Node(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease(Record):
-    """One Lease. Times are seconds since 1970; `silent` maps a node to the last heartbeat its kubelet vouches for."""
+    """One Lease.
+
+    Times are seconds since 1970; `silent` maps a node to the last heartbeat its kubelet vouches for.
+    """
 
     KIND: ClassVar[Kind] = LEASE
 

@@ -16,7 +16,10 @@ TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pod(Record):
-    """One pod. `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True."""
+    """One pod.
+
+    `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True.
+    """
 
     KIND: ClassVar[Kind] = POD
 
@@ -42,7 +45,10 @@ class Pod(Record):
         return self.deleting_at is None and self.phase not in TERMINAL_PHASES
 
     def available_at(self, min_ready_s: float) -> float | None:
-        """When the pod counts (or will count) as available: ready for `min_ready_s` seconds. None while not ready."""
+        """When the pod counts (or will count) as available.
+
+        Ready for `min_ready_s` seconds. None while not ready.
+        """
         return self.ready_at + min_ready_s if self.ready else None
 
     @classmethod

@@ -1,0 +1,191 @@
+"""One holder per role: leadership by a Lease, left at once when it cannot be renewed.
+
+The Lease is not trusted to exclude: a paused holder may wake up after it has expired and write. What keeps
+that harmless are the host's own guards (resourceVersions, UIDs, deterministic names, a node name that is set
+once). The Lease only saves work, and hands it over within `duration_s` when a holder vanishes. Another's
+expiry is judged by our own monotonic clock since we last saw it change, so a jump of the wall clock neither
+steals nor loses it. Source: Kubernetes 1.37, client-go tools/leaderelection (15 s lease, 10 s to renew, 2 s
+between tries).
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import structlog
+
+from nestling.api.json import JsonObject
+from nestling.api.kinds import LEASE
+from nestling.machinery.client import Client
+from nestling.machinery.clock import Clock, timestamp_micro
+from nestling.machinery.errors import Conflict, HostError, NotFound
+
+log = structlog.get_logger(__name__)
+
+DURATION_S: Final = 15.0
+RENEW_DEADLINE_S: Final = 10.0
+RETRY_S: Final = 2.0
+
+
+class Election:
+    """Takes part in the election for one Lease. `leading` is set while we hold it.
+
+    `lost` is called when we held it and could not renew it in time, or somebody else has it: the process is
+    expected to stop at once, without tidying up, because another one may already be at work.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: Clock,
+        *,
+        namespace: str,
+        name: str,
+        identity: str,
+        lost: Callable[[str], None],
+        random: Random | None = None,
+    ) -> None:
+        self.name = name
+        self.leading = asyncio.Event()
+        self._client = client
+        self._clock = clock
+        self._namespace = namespace
+        self._identity = identity
+        self._lost = lost
+        self._random = random or Random()
+        self._seen = ""  # resourceVersion of the Lease as we last saw it
+        self._seen_at = 0.0  # monotonic
+
+    async def run(self) -> None:
+        """Campaign, then renew, until cancelled; on cancellation the Lease is given back."""
+        try:
+            while not await self._try_to_hold():
+                await asyncio.sleep(RETRY_S * (1 + self._random.random() / 5))
+            log.info("leadership won", lease=self.name, holder=self._identity)
+            self.leading.set()
+            await self._keep()
+        finally:
+            if self.leading.is_set():
+                self.leading.clear()
+                await self._give_back()
+
+    async def _keep(self) -> None:
+        renewed = self._clock.monotonic()
+        while True:
+            await asyncio.sleep(RETRY_S)
+            try:
+                async with asyncio.timeout(max(RENEW_DEADLINE_S - (self._clock.monotonic() - renewed), 0.01)):
+                    held = await self._try_to_hold()
+            except TimeoutError:
+                held = None
+            if held:
+                renewed = self._clock.monotonic()
+            elif held is False or self._clock.monotonic() - renewed >= RENEW_DEADLINE_S:
+                self.leading.clear()
+                self._lost(self.name)
+                return
+
+    async def _try_to_hold(self) -> bool | None:
+        """Take or renew the Lease.
+
+        True if we hold it, False if somebody else does, None if the host did not answer.
+        """
+        try:
+            lease = await self._client.get(LEASE, self._namespace, self.name)
+        except NotFound:
+            return await self._write(None)
+        except HostError as error:
+            log.warning("lease not readable, will retry", lease=self.name, why=str(error))
+            return None
+        spec: JsonObject = lease.get("spec") or {}
+        holder = spec.get("holderIdentity") or ""
+        version = str(lease["metadata"]["resourceVersion"])
+        if version != self._seen:
+            self._seen, self._seen_at = version, self._clock.monotonic()
+        expired = self._clock.monotonic() - self._seen_at > float(
+            spec.get("leaseDurationSeconds") or DURATION_S
+        )
+        if holder in {"", self._identity} or expired or is_dead_neighbour(holder, self._identity):
+            return await self._write(lease)
+        return False
+
+    async def _write(self, lease: JsonObject | None) -> bool | None:
+        now = timestamp_micro(self._clock.now())
+        old: JsonObject = (lease or {}).get("spec") or {}
+        same = old.get("holderIdentity") == self._identity
+        spec: JsonObject = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(DURATION_S),
+            "acquireTime": old.get("acquireTime") if same else now,
+            "renewTime": now,
+            "leaseTransitions": int(old.get("leaseTransitions") or 0) + (0 if same or not lease else 1),
+        }
+        meta: JsonObject = {"name": self.name, "namespace": self._namespace}
+        body: JsonObject = {
+            "apiVersion": LEASE.api_version,
+            "kind": LEASE.name,
+            "metadata": meta,
+            "spec": spec,
+        }
+        try:
+            if lease is None:
+                await self._client.create(LEASE, self._namespace, body)
+            else:
+                meta["resourceVersion"] = lease["metadata"]["resourceVersion"]
+                await self._client.replace(LEASE, self._namespace, body)
+        except Conflict:
+            return False  # somebody was faster
+        except HostError as error:
+            log.warning("lease not writable, will retry", lease=self.name, why=str(error))
+            return None
+        return True
+
+    async def _give_back(self) -> None:
+        try:
+            async with asyncio.timeout(RETRY_S):
+                await self._client.patch(LEASE, self._namespace, self.name, {"spec": {"holderIdentity": ""}})
+        except (HostError, TimeoutError):
+            log.info("lease not given back, it will expire", lease=self.name)
+
+
+def own_identity() -> str:
+    """Who we are.
+
+    Host (the Pod's name in a cluster), process id and start time, so that no two processes share it.
+    """
+    return f"{socket.gethostname()}_{os.getpid()}_{_started(os.getpid())}"
+
+
+def is_dead_neighbour(holder: str, identity: str) -> bool:
+    """Whether `holder` was a process of this same host that runs no more.
+
+    Its Lease need not be waited for.
+    """
+    host, pid, started = _parts(holder)
+    if not pid or host != _parts(identity)[0]:
+        return False
+    return _started(int(pid)) != started
+
+
+def _parts(identity: str) -> tuple[str, str, str]:
+    host, _, rest = identity.partition("_")
+    pid, _, started = rest.partition("_")
+    return (host, pid, started) if pid.isdigit() and started else (host, "", "")
+
+
+def _started(pid: int) -> str:
+    """Start time of a process in clock ticks since boot, or "" if there is none (or no /proc to tell.
+
+    Then "0").
+    """
+    if not Path("/proc/self/stat").exists():
+        return "0"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

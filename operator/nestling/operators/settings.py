@@ -1,0 +1,97 @@
+"""How we run Kopf: as a source of events and nothing else.
+
+No finalizers, no annotations, no diff-base, no events from log lines: on a hot kind each of these costs a
+write or a deep copy per event. See the measurements quoted at each setting.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from random import Random
+from typing import Any
+
+import kopf
+
+from nestling.api.kinds import GROUP, LEASE
+
+# Set on the Leases of kubelets, so that a host's own Leases (one per real node, each renewed every 10 s) stay
+# away.
+KUBELET_LEASE_LABEL = "nestling.dev/kubelet"
+
+
+class NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-seen state.
+
+    Building it deep-copies each object at each event, a quarter of Kopf's time.
+    """
+
+    def build(self, *, body: kopf.Body, extra_fields: Iterable[Any] | None = None) -> kopf.BodyEssence:
+        """An empty essence."""
+        del body, extra_fields
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> kopf.BodyEssence | None:
+        """Never anything."""
+        del body
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        """Nothing is kept."""
+        del body, patch, essence
+
+
+class NoProgress(kopf.ProgressStorage):
+    """Keeps no handler progress: raw event handlers have none."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> None:
+        """Never anything."""
+        del key, body
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Nothing is kept."""
+        del key, record, body, patch
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """There is nothing to purge."""
+        del key, body, patch
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None:
+        """Nothing is kept."""
+        del body, patch, value
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """The essence as it is."""
+        return essence
+
+
+class EndlessBackoff(Iterable[float]):
+    """Seconds between tries of a list or watch, without end: after a finite row Kopf exits (54 s by default).
+
+    An object with `__iter__` and no `__len__`, so that Kopf cannot count it.
+    """
+
+    def __iter__(self) -> Iterator[float]:
+        random = Random()
+        for step in itertools.chain((0.1, 0.3, 1, 2, 4), itertools.repeat(5)):
+            yield step * (1 + random.random() / 4)
+
+
+def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
+    """Settings of one Kopf operator, see DESIGN section 3."""
+    settings = kopf.OperatorSettings()
+    settings.batching.batch_window = (
+        0  # the default of 0.1 s would be paid at each hop, four times until Running
+    )
+    settings.queueing.idle_timeout = 1  # a worker task per object lives that long after its last event
+    settings.posting.enabled = False
+    settings.persistence.consistency_timeout = 0
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    settings.persistence.finalizer = f"{GROUP}/operator"
+    settings.networking.error_backoffs = EndlessBackoff()
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 330
+    settings.watching.inactivity_timeout = 75  # the host sends bookmarks about once a minute
+    settings.watching.label_selectors[LEASE.group, LEASE.version, LEASE.plural] = (
+        f"{KUBELET_LEASE_LABEL}=true"
+    )
+    settings.scanning.disabled = not clusterwide
+    return settings

@@ -1,0 +1,113 @@
+"""Keep Kopf running: start its operator, and start it again with jitter when it ends, whatever ended it.
+
+Kopf exits on a cut watch line, on some error events and on HTTP-level 410s; a restart in the same process
+costs about a second and keeps the cache. A watch that has fallen silent is ended from here for the same cure.
+The loops go on meanwhile: what they decide on is old, and the host refuses what has been overtaken.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, Final
+
+import kopf
+import structlog
+
+from nestling.machinery.echo import Echo
+from nestling.machinery.login import Login
+from nestling.operators.settings import kopf_settings
+
+log = structlog.get_logger(__name__)
+
+CHECK_EVERY_S: Final = 5.0
+
+
+class Supervisor:
+    """Runs `kopf.operator` for as long as the process lives.
+
+    `restarts` counts how often it had to begin anew.
+    """
+
+    def __init__(
+        self,
+        login: Login,
+        register: Callable[[kopf.OperatorRegistry], None],
+        echo: Echo,
+        *,
+        clusters: Sequence[str],
+    ) -> None:
+        self._login = login
+        self._register = register
+        self._echo = echo
+        self._clusters = clusters
+        self._random = Random()
+        self.restarts = 0
+        self.running = False
+
+    async def run(self) -> None:
+        """Start and restart Kopf until cancelled."""
+        while True:
+            try:
+                await self._once()
+                why = "it ended"
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+            finally:
+                self.running = False
+            self.restarts += 1
+            pause = 0.2 + self._random.random()
+            log.warning("watching begins anew", why=why, restarts=self.restarts, delay_s=round(pause, 2))
+            await asyncio.sleep(pause)
+
+    async def _once(self) -> None:
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(self._connect)
+        self._register(registry)
+        stop = asyncio.Event()
+        self.running = True
+        operator = asyncio.create_task(
+            kopf.operator(
+                registry=registry,
+                settings=kopf_settings(clusterwide=not self._clusters),
+                standalone=True,
+                clusterwide=not self._clusters,
+                namespaces=self._clusters,
+                stop_flag=stop,
+            )
+        )
+        watchdog = asyncio.create_task(self._watch(stop))
+        try:
+            await operator
+        finally:
+            watchdog.cancel()
+            if not operator.done():
+                operator.cancel()
+                await asyncio.gather(operator, return_exceptions=True)
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        """End the operator when one of its watches has stopped telling us of our own writes."""
+        while True:
+            await asyncio.sleep(CHECK_EVERY_S)
+            if stale := self._echo.stale():
+                log.warning("watch has fallen silent", kinds=stale)
+                stop.set()
+                return
+
+    async def _connect(self, **_: Any) -> kopf.ConnectionInfo:
+        """Kopf's login.
+
+        The same identity as the client's. Async: Kopf would run a plain function in a thread.
+        """
+        found = self._login.configuration
+        authorization = await self._login.authorization_off_loop()
+        scheme, _space, token = (authorization or "").partition(" ")
+        return kopf.ConnectionInfo(
+            server=self._login.server,
+            ca_path=found.ssl_ca_cert,
+            insecure=not found.verify_ssl,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=found.cert_file,
+            private_key_path=found.key_file,
+            default_namespace=self._login.namespace,
+        )
