@@ -1,0 +1,80 @@
+"""Who belongs to whom: take in the orphans that a selector matches, let go of what it no longer matches.
+
+Reads an owner and the objects that are, or could be, its own; writes owner references only. Before the first
+adoption the host is asked whether the owner still stands as we saw it, because an object that is given to an
+owner already deleted would be collected with it.
+Source: Kubernetes 1.37, pkg/controller/controller_ref_manager.go.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from nestling.api.json import JsonObject
+from nestling.api.selector import Selector
+from nestling.machinery.plan import Patch
+from nestling.machinery.records.base import Record
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Claims(Generic[R]):
+    """`held` is what belongs to the owner once `writes` are done."""
+
+    held: tuple[R, ...]
+    writes: tuple[Patch, ...]
+
+
+def claim(owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterable[R]) -> Claims[R]:
+    """Sort the objects that name `owner` as their controller, and those that name none.
+
+    An owner on its way out keeps what it has, and neither takes in nor lets go.
+    """
+    held: list[R] = []
+    writes: list[Patch] = []
+    for one in owned:
+        if one.key.namespace != owner.key.namespace:
+            continue  # on the host they are neighbours, in the virtual cluster they could never be related
+        if selector.matches(one.labels):
+            held.append(one)
+        elif not owner.deleting:
+            writes.append(_release(owner, one))
+    adopted: list[R] = []
+    if not owner.deleting:
+        adopted = [
+            one
+            for one in orphans
+            if one.controller is None
+            and not one.deleting
+            and one.key.namespace == owner.key.namespace
+            and selector.matches(one.labels)
+        ]
+    if adopted:
+        writes.append(unchanged(owner))
+        writes.extend(_adopt(owner, one) for one in adopted)
+    return Claims((*held, *adopted), tuple(writes))
+
+
+def unchanged(owner: Record) -> Patch:
+    """A write of nothing: the host checks that `owner` is as we saw it, and stops the plan if it is not."""
+    return Patch(owner.KIND, owner.key, owner.uid, {}, version=owner.version)
+
+
+def _adopt(owner: Record, one: Record) -> Patch:
+    # A reference that does not control makes room for the one that does: an owner is named once.
+    refs = [ref for ref in _references(one) if ref.get("uid") != owner.uid]
+    return _refer(one, [*refs, owner.as_owner().to_json()])
+
+
+def _release(owner: Record, one: Record) -> Patch:
+    return _refer(one, [ref for ref in _references(one) if ref.get("uid") != owner.uid])
+
+
+def _references(one: Record) -> list[JsonObject]:
+    return one.body["metadata"].get("ownerReferences") or []
+
+
+def _refer(one: Record, refs: list[JsonObject]) -> Patch:
+    body: JsonObject = {"metadata": {"ownerReferences": refs}}
+    return Patch(one.KIND, one.key, one.uid, body, version=one.version)

@@ -1,0 +1,18 @@
+"""The part of a status that has to be written: what differs from what stands there."""
+
+from nestling.api.json import JsonObject
+from nestling.machinery.plan import Patch
+from nestling.machinery.records.base import Record
+
+
+def status_write(record: Record, stored: JsonObject | None, wanted: JsonObject) -> Patch | None:
+    """The write that turns the `stored` status into the `wanted` one, or None.
+
+    A value of None means that the field should be absent; fields that `wanted` does not name stay.
+    """
+    before = stored or {}
+    changed = {name: value for name, value in wanted.items() if before.get(name) != value}
+    if not changed:
+        return None
+    body: JsonObject = {"status": changed}
+    return Patch(record.KIND, record.key, record.uid, body, version=record.version, subresource="status")
