@@ -15,6 +15,7 @@ from nestling.api.kinds import (
     DEPLOYMENT,
     LEASE,
     NODE,
+    NODE_POOL,
     POD,
     REPLICA_SET,
     Kind,
@@ -26,6 +27,7 @@ from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 from nestling.machinery.view import View
 
@@ -33,7 +35,7 @@ HOST_NAMESPACE = "team-a"
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 BIRTH = NOW - 3600.0
 
-RECORDS: tuple[type[Record], ...] = (Cluster, Node, Lease, Pod, ReplicaSet, Deployment)
+RECORDS: tuple[type[Record], ...] = (Cluster, NodePool, Node, Lease, Pod, ReplicaSet, Deployment)
 
 _KINDS = {kind.name: kind for kind in BY_PLURAL.values()}
 
@@ -169,6 +171,20 @@ def a_node(
     }
     meta.setdefault("labels", {"kubernetes.io/hostname": name})
     return an_object(NODE, name, spec=spec or {}, status={**state, **(status or {})}, **meta)
+
+
+def a_node_pool(
+    name: str = "pool",
+    *,
+    replicas: int = 1,
+    template: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A pool of nodes of the default shape."""
+    return an_object(
+        NODE_POOL, name, spec={"replicas": replicas, "template": template or {}}, status=status, **meta
+    )
 
 
 def a_lease(

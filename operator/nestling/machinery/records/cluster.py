@@ -20,7 +20,7 @@ class Settings:
     Times are seconds. The CRD's defaults say the same; a test holds them together.
     """
 
-    pod_cidr: str = "10.244.0.0/16"
+    pod_cidr: str = "10.128.0.0/9"  # 32,768 nodes of a /24 each
     service_cidr: str = "10.96.0.0/16"
     node_port_first: int = 30000
     node_port_last: int = 32767
@@ -37,7 +37,7 @@ class Settings:
     @classmethod
     def of(cls, spec: JsonObject) -> "Settings":
         """Settings from `VirtualCluster.spec`; what is absent keeps its default."""
-        ports = str(spec.get("nodePortRange") or "30000-32767").split("-")
+        first, last = _port_range(spec.get("nodePortRange")) or (30000, 32767)
         life: JsonObject = spec.get("nodeLifecycle") or {}
         tolerated: JsonObject = spec.get("defaultTolerationSeconds") or {}
         simulation: JsonObject = spec.get("simulation") or {}
@@ -45,8 +45,8 @@ class Settings:
         return cls(
             pod_cidr=spec.get("podCIDR") or plain.pod_cidr,
             service_cidr=spec.get("serviceCIDR") or plain.service_cidr,
-            node_port_first=int(ports[0]),
-            node_port_last=int(ports[-1]),
+            node_port_first=first,
+            node_port_last=last,
             dns_domain=spec.get("dnsDomain") or plain.dns_domain,
             controllers=tuple(spec.get("controllers") or plain.controllers),
             node_grace_s=float(life.get("gracePeriodSeconds", plain.node_grace_s)),
@@ -57,6 +57,15 @@ class Settings:
             start_delay_s=float(simulation.get("startDelaySeconds") or 0.0),
             body=spec,
         )
+
+
+def _port_range(text: object) -> tuple[int, int] | None:
+    """First and last port of `30000-32767`, or None for anything that is no range of ports."""
+    first, dash, last = str(text).partition("-")
+    if not (dash and first.isdecimal() and last.isdecimal()):
+        return None
+    ports = int(first), int(last)
+    return ports if 0 < ports[0] <= ports[1] < 65536 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,175 @@
+"""Give every node a block of pod addresses: `spec.podCIDR`, a /24 (IPv6: /64) out of the cluster's pod CIDR.
+
+Nodes of a pool are created with their block, so this loop writes only for nodes that users made, and where
+two nodes hold the same block: then the younger yields. Blocks are handed out lowest free first. Who gets
+which is reckoned for all who lack one at once, nodes before pools and older before younger, so that loops
+deciding side by side on the same cache never take the same block.
+Source: Kubernetes 1.37, pkg/controller/nodeipam/ipam/range_allocator.go and cidrset.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+from nestling.api.kinds import CLUSTER, NODE, Uid
+from nestling.machinery.cache import Change
+from nestling.machinery.controller import Controller, Route
+from nestling.machinery.names import Key
+from nestling.machinery.plan import Emit, Patch, Plan
+from nestling.machinery.records.cluster import Cluster
+from nestling.machinery.records.node import Node
+from nestling.machinery.records.pool import NodePool
+from nestling.machinery.view import View
+
+# Source: kube-controller-manager --node-cidr-mask-size-ipv4 and -ipv6. A /24 holds the 110 pods of a node
+# twice.
+BLOCK_MASK: Final = {4: 24, 6: 64}
+COMPONENT: Final = "cidrAllocator"
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A network cut into `count` blocks of `2 ** bits` addresses, numbered from 0."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    bits: int
+    count: int
+
+    def name(self, index: int) -> str:
+        """Block `index` as text: `10.128.3.0/24`."""
+        address = self.network.network_address + (index << self.bits)
+        return f"{address}/{self.network.max_prefixlen - self.bits}"
+
+    def covered(self, cidr: str) -> range:
+        """Numbers of the blocks that `cidr` touches; none if it is no CIDR or lies elsewhere."""
+        try:
+            other = ipaddress.ip_network(cidr, strict=False)
+        except ValueError:
+            return range(0)
+        if other.version != self.network.version:
+            return range(0)
+        start = int(self.network.network_address)
+        first = (int(other.network_address) - start) >> self.bits
+        last = (int(other.broadcast_address) - start) >> self.bits
+        return range(max(first, 0), min(last + 1, self.count))
+
+
+@lru_cache(maxsize=256)
+def blocks_of(cidr: str) -> Blocks | None:
+    """The blocks of a cluster's pod CIDR, None if it is unreadable. A network smaller than a block is one."""
+    try:
+        network = ipaddress.ip_network(cidr, strict=False)
+    except ValueError:
+        return None
+    mask = max(BLOCK_MASK[network.version], network.prefixlen)
+    return Blocks(network, network.max_prefixlen - mask, 1 << (mask - network.prefixlen))
+
+
+@lru_cache(maxsize=16_384)
+def _covered(cidr: str, pod_cidr: str) -> range:
+    blocks = blocks_of(cidr)
+    return blocks.covered(pod_cidr) if blocks is not None else range(0)
+
+
+def free_blocks(view: View) -> Iterator[str]:
+    """Blocks that no node holds, lowest first; none if the cluster's pod CIDR is unreadable."""
+    cidr = view.settings.pod_cidr
+    blocks = blocks_of(cidr)
+    if blocks is None:
+        return
+    held = {index for node in view.all(Node) if node.pod_cidr for index in _covered(cidr, node.pod_cidr)}
+    for index in range(blocks.count):
+        if index not in held:
+            yield blocks.name(index)
+
+
+def claimants(view: View) -> list[Node]:
+    """Nodes that need a block, oldest first: those without one, and those whose block an older node holds."""
+    holders: dict[str, Node] = {}
+    for node in view.all(Node):
+        if node.pod_cidr:
+            holder = holders.get(node.pod_cidr)
+            if holder is None or _age(node) < _age(holder):
+                holders[node.pod_cidr] = node
+    needy = [n for n in view.all(Node) if not n.deleting and holders.get(n.pod_cidr) is not n]
+    return sorted(needy, key=_age)
+
+
+def _age(node: Node) -> tuple[float, Uid]:
+    return node.created_at, node.uid
+
+
+def blocks_for_pool(view: View, pool: NodePool, lacking: dict[Uid, int]) -> list[str]:
+    """Blocks for the nodes that `pool` lacks, in their order; fewer when they run out.
+
+    `lacking` is what `pool_size.shortfalls` says of all pools.
+    """
+    before = len(claimants(view))
+    for uid, count in lacking.items():
+        if uid == pool.uid:
+            return list(islice(free_blocks(view), before, before + count))
+        before += count
+    return []
+
+
+def reconcile(view: View, key: Key) -> Plan:
+    """Plan the block of one node that has none, or has that of an older node."""
+    node = view.get(Node, key)
+    if node is None or node.deleting:
+        return Plan.done("no node to give addresses to")
+    needy = claimants(view)
+    turn = next((turn for turn, other in enumerate(needy) if other is node), None)
+    if turn is None:
+        return Plan.done("has its addresses")
+    cidr = next(islice(free_blocks(view), turn, None), None)
+    if cidr is None:
+        return Plan.of(_no_block(node), why=f"no block left in {view.settings.pod_cidr}")
+    return Plan.of(
+        Patch(NODE, key, node.uid, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}, version=node.version),
+        why="gets a block of pod addresses",
+    )
+
+
+def _no_block(node: Node) -> Emit:
+    return Emit(
+        NODE,
+        node.key,
+        node.uid,
+        "Normal",
+        "CIDRNotAvailable",
+        f"Node {node.key.name} status is now: CIDRNotAvailable",
+        COMPONENT,
+    )
+
+
+def _changed_node(view: View, change: Change) -> Iterable[Key]:
+    """The node itself when it is new or its block changed; all who wait for a block when one came free."""
+    match change.old, change.new:
+        case _, None:
+            return [node.key for node in view.all(Node) if not node.pod_cidr]
+        case Node(pod_cidr=before), Node(pod_cidr=after) if before == after:
+            return ()
+        case _:
+            return (change.key,)
+
+
+def _changed_cluster(view: View, change: Change) -> Iterable[Key]:
+    """All who wait for a block, when the network that blocks are cut from has changed."""
+    match change.old, change.new:
+        case Cluster(settings=before), Cluster(settings=after) if before.pod_cidr == after.pod_cidr:
+            return ()
+        case _:
+            return [node.key for node in view.all(Node) if not node.pod_cidr]
+
+
+CONTROLLER: Final = Controller(
+    name="node-address",
+    reconcile=reconcile,
+    concerns={
+        NODE: (Route(_changed_node),),
+        CLUSTER: (Route(_changed_cluster),),
+    },
+)
