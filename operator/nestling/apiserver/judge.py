@@ -1,0 +1,103 @@
+"""Whether a complete object may be stored: schema, keyed lists, scale, CEL rules, and what a resource adds itself.
+
+On an update, a complaint about a part that did not change is dropped, so that an object from before a stricter schema
+can still be worked with.
+Source: Kubernetes 1.37, apiextensions-apiserver/pkg/registry/customresource (strategy, validator, ratcheting).
+"""
+
+import re
+from typing import Any, Final
+
+from nestling.api.json import JsonObject
+from nestling.apiserver.refusal import Violation, invalid
+from nestling.apiserver.resource import Resource
+from nestling.apiserver.state import value_at
+
+BLOCKING: Final = frozenset(
+    {
+        "FieldValueNotSupported",
+        "FieldValueRequired",
+        "FieldValueTooLong",
+        "FieldValueTooMany",
+        "FieldValueTypeInvalid",
+    }
+)
+"""Complaints after which CEL rules are not asked: they could not rely on the shape of the object."""
+
+NOT_CHECKED: Final = Violation(
+    "FieldValueInvalid",
+    "<nil>",
+    "Invalid value: null: some validation rules were not checked because the object was invalid; "
+    "correct the existing errors to complete validation",
+)
+
+
+def judge(
+    resource: Resource,
+    new: JsonObject,
+    old: JsonObject | None,
+    earlier: list[Violation],
+    repeated: list[Violation],
+) -> list[Violation]:
+    """What is wrong with `new`, apart from its metadata (`earlier`) and keyed lists (`repeated`)."""
+    found = resource.schema.check(new)
+    found += resource.check(new, old)
+    found += _check_scale(resource, new)
+    found += repeated
+    if resource.rules is not None:
+        if any(violation.reason in BLOCKING for violation in (*earlier, *found)):
+            found.append(NOT_CHECKED)
+        else:
+            found += resource.rules.check(new, old)
+    return found
+
+
+def _check_scale(resource: Resource, new: JsonObject) -> list[Violation]:
+    """A scale's numbers are non-negative 32-bit integers whatever the schema says."""
+    if resource.scale is None:
+        return []
+    found: list[Violation] = []
+    for path in (resource.scale.spec, resource.scale.status):
+        value = value_at(new, path)
+        if isinstance(value, int) and not isinstance(value, bool):
+            where = "." + ".".join(path)
+            if value < 0:
+                found.append(invalid(where, value, "should be a non-negative integer"))
+            elif value > 2**31 - 1:
+                found.append(invalid(where, value, f"should be less than or equal to {2**31 - 1}"))
+    return found
+
+
+def ratchet(found: list[Violation], resource: Resource, new: JsonObject, old: JsonObject) -> list[Violation]:
+    """Drop complaints about values that are as they were."""
+    if not found or not resource.custom:
+        return found
+    kept = [v for v in found if v is NOT_CHECKED or v.field in ("", "<nil>") or not _unchanged(v, new, old)]
+    return [] if kept == [NOT_CHECKED] else kept
+
+
+_STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
+
+
+def _unchanged(violation: Violation, new: Any, old: Any) -> bool:
+    """Whether the value a complaint is about equals the old one at the same place."""
+    if violation.reason == "Rule":
+        return False
+    for step in _STEP.findall(violation.field):
+        if new == old and isinstance(new, (dict, list)) and new:
+            return True
+        match new, old:
+            case dict(), dict():
+                if step not in new and step not in old:
+                    return new == old
+                if step not in new or step not in old:
+                    return False
+                new, old = new[step], old[step]
+            case list(), list():
+                index = int(step[1:-1])
+                if index >= len(new) or index >= len(old):
+                    return False
+                new, old = new[index], old[index]
+            case _:
+                return new == old
+    return new == old
