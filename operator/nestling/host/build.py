@@ -216,8 +216,8 @@ def failure(title: str, lines: Sequence[str], log: Path) -> BinaryMissingError:
     if match is not None:
         return BinaryMissingError(
             f"{title} failed because Go modules could not be downloaded ({match[:300]})",
-            next_step="check the network or GOPROXY and run the same command again, or point KUBEBUILDER_ASSETS "
-            "to a directory with the programs",
+            next_step="check the network or GOPROXY and run the same command again, or point "
+            "KUBEBUILDER_ASSETS to a directory with the programs",
         )
     return BinaryMissingError(f"{title} failed ({last[:300]})", next_step=f"read {log}")
 

@@ -35,6 +35,13 @@ STARTING_ORDER: Final[tuple[Component, ...]] = ("etcd", "kube-apiserver", "kube-
 # An API server without etcd never finishes its shutdown, so it goes first and is not waited for long.
 GRACE_S: Final[Mapping[Component, float]] = {"kube-controller-manager": 5, "kube-apiserver": 10, "etcd": 10}
 
+# Who listens on which port.
+LISTENERS: Final[Mapping[str, Component]] = {
+    "apiserver": "kube-apiserver",
+    "etcd": "etcd",
+    "etcd_peer": "etcd",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
@@ -170,23 +177,16 @@ class LocalHost:
     def _settle_ports(self, progress: Progress) -> Ports:
         """The remembered ports, but a new one where a stranger listens by now, which is said."""
         known = self._ports()
-        ours = {"apiserver": "kube-apiserver", "etcd": "etcd", "etcd_peer": "etcd"}
-        if known is not None:
-            kept = {
-                role: number
-                for role, number in asdict(known).items()
-                if launch.running(self.files, ours[role]) is not None or port.is_free(number)
-            }
-            if len(kept) == len(ours):
-                return known
+
+        def ours(role: str) -> bool:
+            return launch.running(self.files, LISTENERS[role]) is not None
+
+        numbers = port.settle(tuple(LISTENERS), {} if known is None else asdict(known), ours=ours)
+        ports = Ports(**numbers)
+        if known is not None and ports != known:
             progress("another program took a port of this host; choosing a new one, so an address changes")
-        else:
-            kept = {}
-        fresh = iter(port.free_ports(len(ours), taken=frozenset(kept.values())))
-        ports = Ports(**{role: kept.get(role) or next(fresh) for role in ours})
-        # An API server that runs knows the old address of etcd.
-        if known is not None and ports.etcd != known.etcd:
-            self._stop("kube-apiserver")
+            if ports.etcd != known.etcd:
+                self._stop("kube-apiserver")  # if it runs, it knows the old address
         self.files.remember(self._document(ports))
         return ports
 

@@ -2,7 +2,7 @@
 
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from nestling.host.errors import HostSetupError
@@ -37,6 +37,20 @@ def free_ports(count: int, *, taken: frozenset[int] = frozenset()) -> list[int]:
         f"no free port between {RANGE.start} and {RANGE.stop - 1}",
         next_step="stop something that listens there",
     )
+
+
+def settle(
+    roles: Sequence[str],
+    known: Mapping[str, int],
+    *,
+    ours: Callable[[str], bool],
+    free: Callable[[int], bool] = is_free,
+) -> dict[str, int]:
+    """A port for each role: the known one when we listen there ourselves or nobody does, else a new one."""
+    kept = {role: known[role] for role in roles if role in known and (ours(role) or free(known[role]))}
+    missing = [role for role in roles if role not in kept]
+    fresh = free_ports(len(missing), taken=frozenset(known.values())) if missing else []
+    return {**kept, **dict(zip(missing, fresh, strict=True))}
 
 
 def _draws(attempts: int = 1000) -> Iterator[int]:
