@@ -82,6 +82,9 @@ def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     )
     settings.queueing.idle_timeout = 1  # a worker task per object lives that long after its last event
     settings.posting.enabled = False
+    settings.process.ultimate_exiting_timeout = (
+        None  # Kopf would kill the process that long after its own end
+    )
     settings.persistence.consistency_timeout = 0
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()

@@ -6,7 +6,8 @@ The loops go on meanwhile: what they decide on is old, and the host refuses what
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -20,6 +21,26 @@ from nestling.operators.settings import kopf_settings
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY_S: Final = 5.0
+KOPF_HOME: Final = str(Path(kopf.__file__).parent)
+
+
+class NotKopfs(Collection[asyncio.Task[Any]]):
+    """The tasks of this loop that Kopf has to leave alone when it ends.
+
+    Kopf takes every task that was born after it for its own and cancels it at its end. Ours are told apart by
+    where their coroutine is written.
+    """
+
+    def __contains__(self, task: object) -> bool:
+        coroutine = task.get_coro() if isinstance(task, asyncio.Task) else None
+        code = getattr(coroutine, "cr_code", None)
+        return code is None or not code.co_filename.startswith(KOPF_HOME)
+
+    def __iter__(self) -> Iterator[asyncio.Task[Any]]:
+        return (task for task in asyncio.all_tasks() if task in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 class Supervisor:
@@ -35,14 +56,15 @@ class Supervisor:
         echo: Echo,
         *,
         clusters: Sequence[str],
+        spawned: Callable[[], None],
     ) -> None:
         self._login = login
         self._register = register
         self._echo = echo
         self._clusters = clusters
         self._random = Random()
+        self._spawned = spawned
         self.restarts = 0
-        self.running = False
 
     async def run(self) -> None:
         """Start and restart Kopf until cancelled."""
@@ -52,8 +74,6 @@ class Supervisor:
                 why = "it ended"
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
-            finally:
-                self.running = False
             self.restarts += 1
             pause = 0.2 + self._random.random()
             log.warning("watching begins anew", why=why, restarts=self.restarts, delay_s=round(pause, 2))
@@ -64,25 +84,20 @@ class Supervisor:
         kopf.on.login(registry=registry)(self._connect)
         self._register(registry)
         stop = asyncio.Event()
-        self.running = True
-        operator = asyncio.create_task(
-            kopf.operator(
-                registry=registry,
-                settings=kopf_settings(clusterwide=not self._clusters),
-                standalone=True,
-                clusterwide=not self._clusters,
-                namespaces=self._clusters,
-                stop_flag=stop,
-            )
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=kopf_settings(clusterwide=not self._clusters),
+            standalone=True,
+            clusterwide=not self._clusters,
+            namespaces=self._clusters,
+            stop_flag=stop,
         )
+        self._spawned()
         watchdog = asyncio.create_task(self._watch(stop))
         try:
-            await operator
+            await kopf.run_tasks(tasks, ignored=NotKopfs())
         finally:
             watchdog.cancel()
-            if not operator.done():
-                operator.cancel()
-                await asyncio.gather(operator, return_exceptions=True)
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """End the operator when one of its watches has stopped telling us of our own writes."""

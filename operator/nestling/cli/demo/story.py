@@ -1,0 +1,206 @@
+"""The story of the demo, scene by scene: nodes, an application, growth, a new image, a way back, a dead node, figures.
+
+The same script on every host. It only does what a user could do with kubectl and `nestling`, and every table
+is read back from the API server after the fact.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from nestling.api.json import JsonObject
+from nestling.api.kinds import DEPLOYMENT, NODE, NODE_POOL, POD, REPLICA_SET, SERVICE
+from nestling.cli.demo.figures import process_figures, watch_burst, writes_by_kind
+from nestling.cli.demo.operator import OperatorProcess
+from nestling.cli.demo.stage import Stage, Unsettled
+
+BURST: Final = 400
+GRACE_S: Final = 4
+FRONT_END: Final = "web.shop"
+FRONT_END_LABELS: Final = "app.kubernetes.io/name=web"
+
+
+async def tell(
+    stage: Stage, operator: OperatorProcess, cluster: Sequence[JsonObject], shop: Sequence[JsonObject]
+) -> None:
+    """Play every scene in order. Raises Unsettled when the world does not do as it should."""
+    await _nodes(stage, cluster)
+    await _application(stage, shop)
+    await _growth(stage)
+    await _rollout_and_back(stage)
+    await _dead_node(stage)
+    await _too_large(stage)
+    await _figures(stage, operator)
+
+
+async def _nodes(stage: Stage, cluster: Sequence[JsonObject]) -> None:
+    stage.title("Nodes: a VirtualCluster and its node pools")
+    await stage.apply(cluster)
+    wanted = sum(one["spec"]["replicas"] for one in cluster if one["kind"] == NODE_POOL.name)
+    await stage.until(f"{wanted} nodes are Ready", lambda: stage.nodes_ready(wanted))
+    await stage.show(NODE)
+
+
+async def _application(stage: Stage, shop: Sequence[JsonObject]) -> None:
+    stage.title("A shop in native manifests, through `nestling convert`")
+    count = await stage.apply(shop)
+    stage.say(f"   {count} manifests applied")
+    await stage.until("every Deployment is available", stage.deployments_available)
+    await stage.show(DEPLOYMENT)
+    await stage.show(SERVICE)
+    await stage.show(POD, rows=8, wide=True)
+
+
+async def _growth(stage: Stage) -> None:
+    stage.title("Growth: the front end from 3 to 12 replicas, through the scale subresource")
+    await stage.patch(DEPLOYMENT, FRONT_END, {"spec": {"replicas": 12}}, subresource="scale")
+    await stage.until("12 front ends are available", stage.deployments_available)
+    await stage.show(POD, selector=FRONT_END_LABELS, wide=True)
+
+
+async def _rollout_and_back(stage: Stage) -> None:
+    stage.title("A new image that cannot be pulled: the rollout stops, the old pods stay")
+    container = await _front_end_container(stage)
+    await _set_image(stage, container["name"], "fail/web:2.0")
+    await stage.until("the new pods fail to pull", lambda: _some_pod_shows(stage, "Pull"))
+    await stage.show(REPLICA_SET, selector=FRONT_END_LABELS)
+    stage.title("The way back: the template of the revision before")
+    await _set_image(stage, container["name"], container["image"])
+    await stage.until("the front end is whole again", stage.deployments_available)
+    stage.title("A good new image: a rolling update")
+    await _set_image(stage, container["name"], container["image"].rpartition(":")[0] + ":2.0.1")
+    await stage.until("the front end is rolled out", stage.deployments_available)
+    await stage.show(REPLICA_SET, selector=FRONT_END_LABELS)
+    await stage.events_of(FRONT_END)
+
+
+async def _dead_node(stage: Stage) -> None:
+    stage.title("A machine dies: its node goes NotReady, its pods move")
+    pods = await stage.list(POD, selector=FRONT_END_LABELS)
+    victim: str = pods[0]["spec"]["nodeName"]
+    here = [pod["metadata"]["name"] for pod in await stage.list(POD) if pod["spec"].get("nodeName") == victim]
+    stage.say(f"   power off on {victim}, which runs {len(here)} pods")
+    await stage.patch(NODE, victim, {"metadata": {"annotations": {"sim.nestling.dev/power": "off"}}})
+    await stage.until(f"{victim} is NotReady", lambda: _not_ready(stage, victim))
+    await stage.until("every Deployment is available elsewhere", stage.deployments_available)
+    await stage.show(NODE)
+    await stage.patch(NODE, victim, {"metadata": {"annotations": {"sim.nestling.dev/power": None}}})
+    await stage.until(f"{victim} is back", lambda: _ready_again(stage, victim))
+
+
+async def _too_large(stage: Stage) -> None:
+    stage.title("A pod too large for every node, and why it waits")
+    pod = {
+        "apiVersion": POD.api_version,
+        "kind": POD.name,
+        "metadata": {"name": "giant"},
+        "spec": {
+            "containers": [{"name": "main", "image": "giant:1", "resources": {"requests": {"cpu": "500"}}}]
+        },
+    }
+    await stage.apply([pod])
+
+    async def explained() -> str:
+        found = await stage.client.get(POD, stage.cluster, "giant")
+        return (
+            ""
+            if ((found.get("status") or {}).get("scheduling") or {}).get("message")
+            else "nothing is said yet"
+        )
+
+    await stage.until("the scheduler has said why", explained)
+    found = await stage.client.get(POD, stage.cluster, "giant")
+    stage.say(f"   {found['status']['scheduling']['message']}")
+    await stage.client.delete(POD, stage.cluster, "giant")
+
+
+async def _figures(stage: Stage, operator: OperatorProcess) -> None:
+    stage.title(f"Figures: a burst of {BURST} pods")
+    before = await operator.metrics()
+    selector = "app=burst"
+    started = asyncio.Event()
+    watching = asyncio.create_task(watch_burst(stage, selector, BURST, started))
+    await started.wait()
+    await stage.apply([_burst_deployment()])
+    try:
+        async with stage.waiting(f"{BURST} pods are Running"), asyncio.timeout(60):
+            burst = await watching
+    except TimeoutError:
+        raise Unsettled(f"waited 60 s until {BURST} pods are Running") from None
+    await stage.until("the Deployment is available", stage.deployments_available)
+    after = await operator.metrics()
+    writes = {
+        kind: count - writes_by_kind(before).get(kind, 0.0) for kind, count in writes_by_kind(after).items()
+    }
+    cpu = "process_cpu_seconds_total"
+    used = process_figures(after)[cpu] - process_figures(before)[cpu]
+    resident = process_figures(after)["process_resident_memory_bytes"]
+    stage.table(
+        ("FIGURE", "VALUE"),
+        (
+            ("pods created to Running", f"{burst.pods_per_s:.0f} pods/s"),
+            ("latency created to Running, median", f"{burst.median_s * 1000:.0f} ms"),
+            ("latency created to Running, p99", f"{burst.quantile_s(0.99) * 1000:.0f} ms"),
+            ("host writes per pod, on the pod itself", f"{writes.get(POD.name, 0) / BURST:.2f}"),
+            ("host writes per pod, all objects", f"{sum(writes.values()) / BURST:.2f}"),
+            ("operator CPU per pod", f"{used / BURST * 1000:.2f} ms"),
+            ("operator memory", f"{resident / 2**20:.0f} MiB"),
+        ),
+    )
+
+
+def _burst_deployment() -> JsonObject:
+    labels = {"app": "burst"}
+    container = {
+        "name": "main",
+        "image": "pause:3",
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+    }
+    return {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": DEPLOYMENT.name,
+        "metadata": {"name": "burst"},
+        "spec": {
+            "replicas": BURST,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+async def _front_end_container(stage: Stage) -> JsonObject:
+    found = await stage.client.get(DEPLOYMENT, stage.cluster, FRONT_END)
+    container: JsonObject = found["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+async def _set_image(stage: Stage, container: str, image: str) -> None:
+    """As `kubectl set image`: one container's image in the template, the rest as it stands."""
+    found = await stage.client.get(DEPLOYMENT, stage.cluster, FRONT_END)
+    containers = [
+        {**one, "image": image} if one["name"] == container else one
+        for one in found["spec"]["template"]["spec"]["containers"]
+    ]
+    stage.say(f"   image of {FRONT_END}: {image}")
+    await stage.patch(DEPLOYMENT, FRONT_END, {"spec": {"template": {"spec": {"containers": containers}}}})
+
+
+async def _some_pod_shows(stage: Stage, text: str) -> str:
+    for pod in await stage.list(POD, selector=FRONT_END_LABELS):
+        if text in str(((pod.get("status") or {}).get("display") or {}).get("status")):
+            return ""
+    return f"no pod shows {text}"
+
+
+async def _not_ready(stage: Stage, node: str) -> str:
+    found = await stage.client.get(NODE, stage.cluster, node)
+    taints = {taint["key"] for taint in found["spec"].get("taints") or ()}
+    return "" if "node.kubernetes.io/unreachable" in taints else "it is not tainted as unreachable"
+
+
+async def _ready_again(stage: Stage, node: str) -> str:
+    found = await stage.client.get(NODE, stage.cluster, node)
+    ready = any(
+        one["type"] == "Ready" and one["status"] == "True" for one in found["status"].get("conditions") or ()
+    )
+    return "" if ready else "it is not Ready"

@@ -1,0 +1,105 @@
+"""`nestling run [ROLE...]`: keep virtual clusters alive, with every role in one process or a chosen few."""
+
+import asyncio
+import contextlib
+import signal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class RoleName(StrEnum):
+    """Parts that a process can play."""
+
+    SCHEDULER = "scheduler"
+    CONTROLLERS = "controllers"
+    KUBELET = "kubelet"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    JSON = "json"
+    CONSOLE = "console"
+
+
+def run(
+    roles: Annotated[
+        list[RoleName] | None, typer.Argument(help="Roles to play; all of them if none is named.")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace", "-n", help="Host namespace to serve; may be repeated. Default: all of them."
+        ),
+    ] = None,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="Kubeconfig of the host.", envvar="KUBECONFIG")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="Context of the kubeconfig.")] = None,
+    metrics_address: Annotated[
+        str,
+        typer.Option(
+            help="Where to serve /metrics, /livez and /readyz; port 0 picks a free one, empty serves none."
+        ),
+    ] = "127.0.0.1:8080",
+    leader_elect: Annotated[
+        bool, typer.Option(help="Take part in the election of a leader per role.")
+    ] = True,
+    lease_namespace: Annotated[str, typer.Option(help="Host namespace of the leader Leases.")] = "",
+    shard: Annotated[str, typer.Option(help="Name of this kubelet shard.")] = "0",
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Colour on a terminal, JSON elsewhere, or as told.")
+    ] = LogFormat.AUTO,
+) -> None:
+    """Keep virtual clusters alive until interrupted."""
+    import uvloop
+
+    from nestling.machinery.login import log_in
+    from nestling.operators.logs import configure_logs
+    from nestling.operators.process import Options, Process
+    from nestling.operators.roles import ROLES
+
+    configure_logs(log_level, {LogFormat.JSON: True, LogFormat.CONSOLE: False}.get(log_format))
+    host, port = _address(metrics_address)
+    options = Options(
+        clusters=tuple(namespace or ()),
+        metrics_host=host,
+        metrics_port=port,
+        elect=leader_elect,
+        lease_namespace=lease_namespace,
+        shard=shard,
+    )
+    chosen = [ROLES[name.value] for name in (roles or list(RoleName))]
+    login = log_in(kubeconfig, context)
+
+    async def main() -> None:
+        """Run until SIGINT or SIGTERM, then let go of leases and connections."""
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+
+        def take_signals() -> None:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, task.cancel)
+
+        take_signals()
+        with contextlib.suppress(asyncio.CancelledError):
+            await Process(login, chosen, options, spawned=take_signals).run()
+
+    uvloop.run(main())
+
+
+def _address(text: str) -> tuple[str, int | None]:
+    if not text:
+        return "", None
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise typer.BadParameter(
+            f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080", param_hint="--metrics-address"
+        )
+    return host.strip("[]") or "127.0.0.1", int(port)

@@ -1,0 +1,100 @@
+"""Leadership by Lease: taking it, keeping it, losing it."""
+
+import os
+import socket
+
+import pytest
+
+from memory_host import Host
+from nestling.api.kinds import LEASE
+from nestling.apiserver.faults import Rule
+from nestling.machinery.election import DURATION_S, Election, is_dead_neighbour, own_identity
+
+# One attempt at a time is what these tests are about; the loop around it only waits.
+# pyright: reportPrivateUsage=false
+
+
+def candidate(host: Host, identity: str, lost: list[str] | None = None) -> Election:
+    reported = [] if lost is None else lost
+    return Election(
+        host.client,
+        host.clock,
+        namespace="team-a",
+        name="nestling-leader-test",
+        identity=identity,
+        lost=reported.append,
+    )
+
+
+async def test_the_first_candidate_holds_and_the_second_waits(host: Host) -> None:
+    assert await candidate(host, "one")._try_to_hold() is True
+    assert await candidate(host, "two")._try_to_hold() is False
+
+
+async def test_a_lease_that_nobody_renews_is_taken_over_after_its_duration_as_we_saw_it(host: Host) -> None:
+    await candidate(host, "one")._try_to_hold()
+    second = candidate(host, "two")
+    assert await second._try_to_hold() is False
+    host.clock.advance(DURATION_S)
+    assert await second._try_to_hold() is False, "not yet: the full duration has to pass"
+    host.clock.advance(0.1)
+    assert await second._try_to_hold() is True
+    lease = await host.client.get(LEASE, "team-a", "nestling-leader-test")
+    assert lease["spec"]["holderIdentity"] == "two"
+    assert lease["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_jump_of_the_wall_clock_steals_no_lease(host: Host) -> None:
+    await candidate(host, "one")._try_to_hold()
+    second = candidate(host, "two")
+    assert await second._try_to_hold() is False
+    host.clock.jump(3600)
+    assert await second._try_to_hold() is False
+
+
+async def test_of_two_candidates_for_an_expired_lease_one_wins(host: Host) -> None:
+    await candidate(host, "one")._try_to_hold()
+    second, third = candidate(host, "two"), candidate(host, "three")
+    await second._try_to_hold()
+    await third._try_to_hold()
+    host.clock.advance(DURATION_S + 1)
+    assert [await second._try_to_hold(), await third._try_to_hold()] == [True, False]
+
+
+async def test_a_host_that_does_not_answer_neither_gives_nor_takes_leadership(host: Host) -> None:
+    first = candidate(host, "one")
+    await first._try_to_hold()
+    host.faults.add(Rule("refuse", path="/leases", status=503, times=-1))
+    assert await first._try_to_hold() is None
+
+
+async def test_a_renewal_whose_answer_was_lost_is_not_a_loss(host: Host) -> None:
+    first = candidate(host, "one")
+    await first._try_to_hold()
+    host.faults.add(Rule("lose-answer", method="PUT"))
+    assert await first._try_to_hold() is None
+    assert await first._try_to_hold() is True
+
+
+def test_our_own_identity_is_alive_and_a_former_process_of_this_host_is_not() -> None:
+    me = own_identity()
+    assert not is_dead_neighbour(me, me)
+    former = f"{socket.gethostname()}_{os.getpid()}_1"
+    assert is_dead_neighbour(former, me), "the same process id, started at another time"
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        pytest.param("another-host_1_1", id="another host"),
+        pytest.param("kubectl", id="not one of ours"),
+        pytest.param("", id="nobody"),
+    ],
+)
+def test_what_cannot_be_judged_from_here_is_not_called_dead(holder: str) -> None:
+    assert not is_dead_neighbour(holder, own_identity())
+
+
+async def test_a_dead_neighbours_lease_is_taken_at_once(host: Host) -> None:
+    await candidate(host, f"{socket.gethostname()}_{os.getpid()}_1")._try_to_hold()
+    assert await candidate(host, own_identity())._try_to_hold() is True
