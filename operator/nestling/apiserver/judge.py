@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 
 from nestling.api.json import JsonObject
-from nestling.apiserver.refusal import Violation, invalid
+from nestling.apiserver.refusal import Violation, invalid, quoted
 from nestling.apiserver.resource import Resource
 from nestling.apiserver.state import value_at
 
@@ -44,6 +44,8 @@ def judge(
     found += resource.check(new, old)
     found += _check_scale(resource, new)
     found += repeated
+    if found and old is not None and resource.custom:
+        found = [violation for violation in found if not _unchanged(violation, new, old)]
     if resource.rules is not None:
         if any(violation.reason in BLOCKING for violation in (*earlier, *found)):
             found.append(NOT_CHECKED)
@@ -59,29 +61,35 @@ def _check_scale(resource: Resource, new: JsonObject) -> list[Violation]:
     found: list[Violation] = []
     for path in (resource.scale.spec, resource.scale.status):
         value = value_at(new, path)
-        if isinstance(value, int) and not isinstance(value, bool):
-            where = "." + ".".join(path)
-            if value < 0:
-                found.append(invalid(where, value, "should be a non-negative integer"))
-            elif value > 2**31 - 1:
-                found.append(invalid(where, value, f"should be less than or equal to {2**31 - 1}"))
+        where = "." + ".".join(path)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            shown = value if isinstance(value, str) else quoted(value)
+            type_ = _GO_TYPES.get(type(value), "unknown")
+            found.append(
+                invalid(where, 0, f"{where} accessor error: {shown} is of the type {type_}, expected int64")
+            )
+        elif value < 0:
+            found.append(invalid(where, value, "should be a non-negative integer"))
+        elif value > 2**31 - 1:
+            found.append(invalid(where, value, f"should be less than or equal to {2**31 - 1}"))
     return found
 
 
-def ratchet(found: list[Violation], resource: Resource, new: JsonObject, old: JsonObject) -> list[Violation]:
-    """Drop complaints about values that are as they were."""
-    if not found or not resource.custom:
-        return found
-    kept = [v for v in found if v is NOT_CHECKED or v.field in ("", "<nil>") or not _unchanged(v, new, old)]
-    return [] if kept == [NOT_CHECKED] else kept
-
-
+_GO_TYPES: Final = {
+    str: "string",
+    float: "float64",
+    bool: "bool",
+    dict: "map[string]interface {}",
+    list: "[]interface {}",
+}
 _STEP: Final = re.compile(r"[^.\[\]]+|\[\d+\]")
 
 
 def _unchanged(violation: Violation, new: Any, old: Any) -> bool:
     """Whether the value a complaint is about equals the old one at the same place."""
-    if violation.reason == "Rule":
+    if violation.field == "<nil>":
         return False
     for step in _STEP.findall(violation.field):
         if new == old and isinstance(new, (dict, list)) and new:

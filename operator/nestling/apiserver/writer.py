@@ -23,7 +23,7 @@ from nestling.apiserver.exchange import (
     STRATEGIC_PATCH,
     Request,
 )
-from nestling.apiserver.judge import judge, ratchet
+from nestling.apiserver.judge import judge
 from nestling.apiserver.record import Place, Record
 from nestling.apiserver.refusal import (
     Refusal,
@@ -284,7 +284,7 @@ class Writer:
         meta, old_meta = wanted["metadata"], old["metadata"]
         found = metadata.check(meta, namespaced=stored.namespaced, name_check=metadata.path_segment)
         found += metadata.check_update(meta, old_meta)
-        found += ratchet(judge(stored, wanted, old, found, repeated_keys), stored, wanted, old)
+        found += judge(stored, wanted, old, found, repeated_keys)
         if found:
             raise is_invalid(stored.group, stored.kind, place[1], found)
         if not applying:
