@@ -1,0 +1,173 @@
+"""Why a pod found no node: kube-scheduler's sentence, and the same as counts and the nodes that came closest.
+
+Reads the standing of a pod class; the result is the same for every pod of the class until a row changes.
+Source: Kubernetes 1.37, pkg/scheduler/framework/types.go (FitError) and schedule_one.go.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from nestling.api.json import JsonObject
+from nestling.scheduler.framework import FilterPlugin
+from nestling.scheduler.standing import FilterSlot, Standing
+
+NO_NODES: Final = "no nodes available to schedule pods"
+CLOSEST: Final = 5
+LONGEST_NOTE: Final = 1024  # characters of an event's message
+_CUT: Final = " ..."
+
+
+class NodeRefusal(NamedTuple):
+    """Why one node was refused: the first plugin that did, and its reasons."""
+
+    node: str
+    plugin: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no node would do. `plugins` are those that refused one, `closest` the nodes that came nearest,
+    bounded."""
+
+    message: str
+    nodes: int
+    reasons: tuple[tuple[str, int], ...]
+    plugins: frozenset[str]
+    closest: tuple[NodeRefusal, ...]
+
+    def to_json(self, attempts: int) -> JsonObject:
+        """The refusal as `status.scheduling`."""
+        return {
+            "attempts": attempts,
+            "nodes": self.nodes,
+            "feasible": 0,
+            "message": self.message,
+            "reasons": [{"reason": reason, "count": count} for reason, count in self.reasons],
+            "best": [{"node": one.node, "reasons": list(one.reasons)} for one in self.closest],
+        }
+
+
+def explain(standing: Standing) -> Refusal:
+    """Why this class may go nowhere. The caller knows that no row is feasible."""
+    total = standing.nodes.count
+    if total == 0:
+        return Refusal(NO_NODES, 0, (), frozenset(), ())
+    if standing.rejection is not None:
+        plugin, rejection = standing.rejection
+        return Refusal(
+            sentence(total, rejection.message),
+            total,
+            ((rejection.message, total),),
+            frozenset({plugin.name}),
+            (),
+        )
+    counts: Counter[str] = Counter()
+    plugins: set[str] = set()
+    if standing.only is not None:
+        plugins.update(standing.narrowed_by)
+        absent = total - len(standing.only)
+        if len(standing.only) and absent:
+            counts[f"node(s) didn't satisfy plugin(s) [{' '.join(standing.narrowed_by)}]"] += absent
+        elif absent:
+            counts[_nowhere(standing.narrowed_by)] += absent
+    pods, nodes = standing.pods, standing.nodes
+    for slot, refused in refusals(standing):
+        codes, numbers = np.unique(slot.codes[refused], return_counts=True)
+        if len(codes):
+            plugins.add(slot.plugin.name)
+        for code, number in zip(codes.tolist(), numbers.tolist(), strict=True):
+            for reason in slot.plugin.reasons(code, pods, nodes):
+                counts[reason] += number
+    listed = sorted(f"{count} {reason}" for reason, count in counts.items())
+    return Refusal(
+        sentence(total, ", ".join(listed)),
+        total,
+        tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
+        frozenset(plugins),
+        closest(standing),
+    )
+
+
+def sentence(nodes: int, why: str) -> str:
+    """kube-scheduler's sentence, without the half about preemption: nobody has tried any."""
+    return f"0/{nodes} nodes are available: {why}."
+
+
+def note(message: str) -> str:
+    """A message as an event may carry it."""
+    return message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - len(_CUT)] + _CUT
+
+
+def refusals(standing: Standing) -> list[tuple[FilterSlot, "np.ndarray[tuple[int], np.dtype[np.intp]]"]]:
+    """For each filter, the places that it was the first to refuse."""
+    found: list[tuple[FilterSlot, np.ndarray[tuple[int], np.dtype[np.intp]]]] = []
+    alive = standing.nodes.alive
+    left = alive.copy() if standing.only is None else alive[standing.only]
+    for slot in standing.filters:
+        refused = left & (slot.codes != 0)
+        found.append((slot, np.flatnonzero(refused)))
+        left &= ~refused
+    return found
+
+
+def refused_nodes(standing: Standing) -> list[NodeRefusal]:
+    """Every refused node with what it lacks, by node name; walks the nodes, so for questions and small
+    clusters."""
+    found = [
+        _refusal(slot.plugin, standing, int(slot.codes[place]), standing.row(int(place)))
+        for slot, refused in refusals(standing)
+        for place in refused
+    ]
+    names = {one.node for one in found}
+    if standing.only is not None or standing.rejection is not None:
+        plugin, why = _for_the_rest(standing)
+        rows = np.flatnonzero(standing.nodes.alive)
+        candidates = (
+            set(standing.only.tolist())
+            if standing.only is not None and not standing.rejection
+            else set[int]()
+        )
+        found += [
+            NodeRefusal(standing.nodes.names[row], plugin, (why,))
+            for row in rows.tolist()
+            if row not in candidates and standing.nodes.names[row] not in names
+        ]
+    return sorted(found)
+
+
+def closest(standing: Standing) -> tuple[NodeRefusal, ...]:
+    """The refused nodes that came nearest: through the most filters, and there with the fewest things
+    lacking."""
+    best: list[NodeRefusal] = []
+    for slot, refused in reversed(refusals(standing)):
+        codes = slot.codes[refused]
+        order = np.argsort(np.bitwise_count(codes), kind="stable")[: CLOSEST - len(best)]
+        best += [
+            _refusal(slot.plugin, standing, int(codes[place]), standing.row(int(refused[place])))
+            for place in order
+        ]
+        if len(best) == CLOSEST:
+            break
+    return tuple(best)
+
+
+def _refusal(plugin: FilterPlugin, standing: Standing, code: int, row: int) -> NodeRefusal:
+    nodes = standing.nodes
+    return NodeRefusal(nodes.names[row], plugin.name, plugin.lacks(code, standing.pods, nodes, row))
+
+
+def _for_the_rest(standing: Standing) -> tuple[str, str]:
+    if standing.rejection is not None:
+        plugin, rejection = standing.rejection
+        return plugin.name, rejection.message
+    names = standing.narrowed_by
+    return ",".join(names), f"node(s) didn't satisfy plugin(s) [{' '.join(names)}]"
+
+
+def _nowhere(plugins: tuple[str, ...]) -> str:
+    """kube-scheduler's words when none of the nodes that plugins insist on exists."""
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}]"

@@ -1,0 +1,120 @@
+"""A node must have room for what a pod requests; among those with room, the emptier the better.
+
+Source: Kubernetes 1.37, plugins/noderesources/fit.go and least_allocated.go.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, Final
+
+import numpy as np
+
+from nestling.api.quantity import format_binary, format_decimal, format_milli
+from nestling.scheduler.framework import ClusterEvent, FilterPlugin, ScorePlugin
+from nestling.scheduler.podclass import PodClass
+from nestling.scheduler.resources import CPU, EPHEMERAL_STORAGE, MEMORY
+from nestling.scheduler.table import Aspect, IntArray, NodeTable, Rows
+
+TOO_MANY_PODS: Final = "Too many pods"
+TOO_MANY: Final = 1  # bit 0 of a code; bit n + 1 is the n-th resource of the class's demand
+_BITS: Final = 62  # a pod asks for a handful of resources; what does not fit in an int64 shares the last bit
+
+
+def insufficient(resource: str) -> str:
+    """kube-scheduler's words for a resource that a node has too little of."""
+    return f"Insufficient {resource}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What one class requests, by column of the table it was prepared for."""
+
+    amounts: tuple[tuple[int, int, int], ...]  # (bit, column, amount)
+
+
+class NodeResourcesFit(FilterPlugin, ScorePlugin):
+    """Refuse nodes without room; score the share that stays free of CPU and memory (LeastAllocated)."""
+
+    name: ClassVar[str] = "NodeResourcesFit"
+    reads: ClassVar[Aspect] = Aspect.USAGE | Aspect.NODE
+    wakes_on: ClassVar[frozenset[ClusterEvent]] = frozenset(
+        {
+            ClusterEvent.NODE_ADD,
+            ClusterEvent.NODE_ALLOCATABLE,
+            ClusterEvent.POD_DELETE,
+            ClusterEvent.POD_UPDATE,
+        }
+    )
+    resolvable: ClassVar[bool] = True
+
+    def prepare(self, pods: PodClass, nodes: NodeTable) -> Wants:
+        """Bits, columns and amounts of the requests. A pod without any still counts against the number of
+        pods."""
+        return Wants(
+            tuple(
+                (1 << min(place + 1, _BITS), nodes.column(resource), amount)
+                for place, (resource, amount) in enumerate(pods.demand.amounts.items())
+            )
+        )
+
+    def filter(self, state: Wants, nodes: NodeTable, rows: Rows) -> IntArray:
+        """Bits of everything the row is short of."""
+        codes = (nodes.pods[rows] >= nodes.pods_allowed[rows]).astype(np.int64)
+        for bit, column, amount in state.amounts:
+            codes |= (nodes.requested[rows, column] + amount > nodes.allocatable[rows, column]) * bit
+        return codes
+
+    def reasons(self, code: int, pods: PodClass, nodes: NodeTable) -> tuple[str, ...]:
+        """One reason for each thing that is short, pods first."""
+        short = [TOO_MANY_PODS] if code & TOO_MANY else []
+        return (*short, *(insufficient(resource) for resource in _short(code, pods)))
+
+    def lacks(self, code: int, pods: PodClass, nodes: NodeTable, row: int) -> tuple[str, ...]:
+        """The same with what the pod wants and what the node has left."""
+        texts = (
+            [f"{TOO_MANY_PODS} ({nodes.pods[row]} of {nodes.pods_allowed[row]})"] if code & TOO_MANY else []
+        )
+        for resource in _short(code, pods):
+            column = nodes.columns[resource]
+            total = int(nodes.allocatable[row, column])
+            free = max(total - int(nodes.requested[row, column]), 0)
+            wants, left, of = (written(resource, n) for n in (pods.demand.amounts[resource], free, total))
+            texts.append(f"{insufficient(resource)} (wants {wants}, {left} of {of} free)")
+        return tuple(texts)
+
+    def prepare_score(self, pods: PodClass, nodes: NodeTable) -> tuple[int, int]:
+        """Milli-CPU and bytes that the pod counts for."""
+        return pods.demand.scored_cpu, pods.demand.scored_memory
+
+    def score(self, state: tuple[int, int], nodes: NodeTable, rows: Rows) -> IntArray:
+        """Room left with the pod placed: 0 full to 100 empty, the mean of CPU and memory.
+
+        Floor per resource and again for the mean, as the original does: one rounding later would decide ties
+        differently. A resource that a node has none of has no vote.
+        """
+        total: IntArray | None = None
+        votes: IntArray | None = None
+        for place, amount in enumerate(state):
+            capacity = nodes.allocatable[rows, place]
+            left = capacity - nodes.counted[rows, place] - amount
+            room = np.maximum(left, 0) * 100 // np.maximum(capacity, 1)
+            vote = np.minimum(capacity, 1)
+            total, votes = (room, vote) if total is None or votes is None else (total + room, votes + vote)
+        assert total is not None
+        assert votes is not None
+        return total // np.maximum(votes, 1)
+
+
+def written(resource: str, amount: int) -> str:
+    """An amount in column units as people write it."""
+    if resource == CPU:
+        return format_milli(amount)
+    if resource in {MEMORY, EPHEMERAL_STORAGE} or resource.startswith("hugepages-"):
+        return format_binary(Fraction(amount))
+    return format_decimal(Fraction(amount))
+
+
+def _short(code: int, pods: PodClass) -> list[str]:
+    return [
+        resource for place, resource in enumerate(pods.demand.amounts) if code & (1 << min(place + 1, _BITS))
+    ]

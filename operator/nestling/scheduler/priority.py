@@ -1,0 +1,60 @@
+"""What priority a pod has: its own, its class's, or the cluster's default.
+
+Natively an admission plugin of the API server writes it into the pod; here the scheduler resolves it when it
+looks.
+Source: Kubernetes 1.37, plugin/pkg/admission/priority and pkg/apis/scheduling.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from nestling.api.json import JsonObject
+
+# Every cluster has these two.
+SYSTEM: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+@dataclass(frozen=True, slots=True)
+class Priority:
+    """A pod's priority, and whether the bind has to write it because nobody has."""
+
+    value: int
+    unwritten: bool = False
+
+
+@dataclass(slots=True)
+class PriorityClasses:
+    """The priority classes of one cluster by name, and those among them that are the default for pods without
+    one."""
+
+    values: dict[str, int] = field(default_factory=lambda: dict(SYSTEM))
+    defaults: dict[str, int] = field(default_factory=dict[str, int])
+
+    def put(self, name: str, body: JsonObject) -> None:
+        """Learn a class from its object; a value that is no number counts as 0."""
+        value = body.get("value", 0)
+        self.drop(name)
+        self.values[name] = value if isinstance(value, int) else 0
+        if body.get("globalDefault") is True:
+            self.defaults[name] = self.values[name]
+
+    def drop(self, name: str) -> None:
+        """Forget a class."""
+        self.defaults.pop(name, None)
+        self.values.pop(name, None)
+        if name in SYSTEM:
+            self.values[name] = SYSTEM[name]
+
+    def of(self, spec: JsonObject) -> Priority:
+        """The priority of a pod spec. An unknown class counts as 0 and is not written: it may still be
+        created."""
+        stated = spec.get("priority")
+        if isinstance(stated, int):
+            return Priority(stated)
+        name = spec.get("priorityClassName")
+        if name:
+            value = self.values.get(name)
+            return Priority(0) if value is None else Priority(value, unwritten=True)
+        if self.defaults:  # the API allows one; of several the lowest counts, as upstream has it
+            return Priority(min(self.defaults.values()), unwritten=True)
+        return Priority(0)

@@ -1,0 +1,180 @@
+"""What one pod asks of a node: the requests of its containers, added up the way Kubernetes adds them.
+
+Reads a pod spec; answers whole numbers (milli-CPU, bytes, items). Computed once per pod class, so exact
+fractions are affordable: containers are added before anything is rounded.
+Source: Kubernetes 1.37, component-helpers/resource/helpers.go (PodRequests) and
+pkg/scheduler/util/pod_resources.go.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from nestling.api.json import JsonObject
+from nestling.api.quantity import parse
+
+CPU: Final = "cpu"
+MEMORY: Final = "memory"
+EPHEMERAL_STORAGE: Final = "ephemeral-storage"
+PODS: Final = "pods"
+
+# A container that says nothing counts as this much, in scores alone: so pods without requests spread out too.
+UNSAID: Final[Mapping[str, Fraction]] = {CPU: Fraction(1, 10), MEMORY: Fraction(200 * 1024 * 1024)}
+
+# Beyond it a number is nonsense, and int64 columns that add or multiply it by 100 would wrap around.
+LARGEST: Final = 2**53
+
+Amounts: TypeAlias = dict[str, Fraction]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Requests of one pod: `amounts` by resource without zeros (milli-CPU, bytes, items), in the order of
+    filtering.
+
+    `scored_cpu` and `scored_memory` are the incoming pod's for scoring, `counted_cpu` and `counted_memory`
+    what it adds to its node's column for scoring; they differ only for pods with pod-level resources.
+    """
+
+    amounts: Mapping[str, int]
+    scored_cpu: int
+    scored_memory: int
+    counted_cpu: int
+    counted_memory: int
+
+    @classmethod
+    def of(cls, spec: JsonObject) -> "Demand":
+        """The demand of a pod spec. Raises ValueError with a sentence that names the container and the
+        quantity."""
+        plain = _requests(spec, {})
+        scored = _requests(spec, UNSAID)
+        if _pod_level(spec):
+            counted = _requests(spec, {name: unsaid for name, unsaid in UNSAID.items() if name not in plain})
+        else:
+            counted = scored
+        amounts = {name: in_units(name, plain[name]) for name in sorted(plain, key=_filter_order)}
+        return cls(
+            {name: amount for name, amount in amounts.items() if amount > 0 and counts(name)},
+            in_units(CPU, scored.get(CPU, Fraction(0))),
+            in_units(MEMORY, scored.get(MEMORY, Fraction(0))),
+            in_units(CPU, counted.get(CPU, Fraction(0))),
+            in_units(MEMORY, counted.get(MEMORY, Fraction(0))),
+        )
+
+
+NOTHING: Final = Demand({}, 0, 0, 0, 0)
+
+
+def allocatable(amounts: JsonObject) -> dict[str, int]:
+    """A node's allocatable in column units. A quantity that cannot be read counts as a resource the node
+    lacks."""
+    found: dict[str, int] = {}
+    for name, text in amounts.items():
+        try:
+            found[name] = in_units(name, parse(text))
+        except ValueError:
+            continue
+    return found
+
+
+def in_units(name: str, amount: Fraction) -> int:
+    """Whole milli-CPU, bytes or items, rounded up and kept within 0..2^53."""
+    scaled = amount * 1000 if name == CPU else amount
+    return max(0, min(-(-scaled.numerator // scaled.denominator), LARGEST))
+
+
+def counts(name: str) -> bool:
+    """Whether the scheduler keeps count of a resource: the three built-in ones, extended, huge pages,
+    attachable volumes.
+
+    A short name without a slash that Kubernetes does not know (`foo`) is let through uncounted, as upstream
+    does.
+    """
+    return (
+        name in {CPU, MEMORY, EPHEMERAL_STORAGE}
+        or "/" in name
+        or name.startswith(("hugepages-", "attachable-volumes-"))
+    )
+
+
+def is_sidecar(container: JsonObject) -> bool:
+    """Whether an init container keeps running beside the main ones."""
+    return container.get("restartPolicy") == "Always"
+
+
+def _requests(spec: JsonObject, unsaid: Mapping[str, Fraction]) -> Amounts:
+    """Requests of the whole pod. `unsaid` stands in for what a container does not mention (a stated zero is
+    stated)."""
+    total: Amounts = {}
+    for container in spec.get("containers") or ():
+        _add(total, _of_container(container, unsaid))
+    # The n-th init container runs beside the sidecars before it; the pod needs the largest of these moments.
+    sidecars: Amounts = {}
+    peak: Amounts = {}
+    for container in spec.get("initContainers") or ():
+        own = _of_container(container, unsaid)
+        if is_sidecar(container):
+            _add(total, own)
+            _add(sidecars, own)
+            moment = sidecars
+        else:
+            moment = own
+            _add(moment, sidecars)
+        for name, amount in moment.items():
+            peak[name] = max(peak.get(name, amount), amount)
+    for name, amount in peak.items():
+        total[name] = max(total.get(name, amount), amount)
+    total.update(_pod_level(spec))
+    _add(total, _amounts(spec.get("overhead"), "the pod's overhead"))
+    return total
+
+
+def _pod_level(spec: JsonObject) -> Amounts:
+    """Requests stated for the pod as a whole; they take the place of the sum over its containers."""
+    stated = _amounts((spec.get("resources") or {}).get("requests"), "the pod")
+    return {
+        name: amount
+        for name, amount in stated.items()
+        if name in {CPU, MEMORY} or name.startswith("hugepages-")
+    }
+
+
+def _of_container(container: JsonObject, unsaid: Mapping[str, Fraction]) -> Amounts:
+    requests = (container.get("resources") or {}).get("requests")
+    return {**unsaid, **_amounts(requests, f"container {container.get('name', '')!r}")}
+
+
+def _amounts(quantities: JsonObject | None, whose: str) -> Amounts:
+    amounts: Amounts = {}
+    for name, text in (quantities or {}).items():
+        try:
+            amounts[name] = parse(text)
+        except ValueError:
+            raise ValueError(
+                f"{whose} requests {name} of {str(text)[:64]!r}, which is not a quantity"
+            ) from None
+        if amounts[name] < 0:
+            raise ValueError(f"{whose} requests {name} of {str(text)[:64]!r}, which is less than nothing")
+    return amounts
+
+
+def _add(total: Amounts, more: Mapping[str, Fraction]) -> None:
+    for name, amount in more.items():
+        total[name] = total.get(name, Fraction(0)) + amount
+
+
+_BUILT_IN: Final = (CPU, MEMORY, EPHEMERAL_STORAGE)
+
+
+def _filter_order(name: str) -> tuple[int, str]:
+    return (_BUILT_IN.index(name) if name in _BUILT_IN else len(_BUILT_IN), name)
+
+
+def totals(demands: Iterable[Demand]) -> dict[str, int]:
+    """Sum of several pods' requests by resource: what a node would have to hold for all of them."""
+    found: dict[str, int] = {}
+    for demand in demands:
+        for name, amount in demand.amounts.items():
+            found[name] = found.get(name, 0) + amount
+    return found
