@@ -4,8 +4,9 @@ Fields, types and defaults are native; the sentences are ours.
 Source: Kubernetes 1.37, k8s.io/api/apps/v1.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
+from nestling.api import rules
 from nestling.api.core.claim import PersistentVolumeClaim
 from nestling.api.core.template import PodTemplateSpec
 from nestling.api.meta import LabelSelector, ObservedCondition
@@ -14,6 +15,8 @@ from nestling.api.schema import Atomic, ByType, Count, Int64, IntOrPercent, Sche
 
 class RollingUpdateDeployment(Schema):
     """How far a rolling update may stray from the wanted count."""
+
+    validations = (rules.ROLLING_UPDATE_MOVES, rules.at_most_all("maxUnavailable"))
 
     max_surge: IntOrPercent = "25%"
     """Pods above the wanted count, as number or percentage rounded up."""
@@ -24,6 +27,8 @@ class RollingUpdateDeployment(Schema):
 class DeploymentStrategy(Schema):
     """How old pods are replaced by new ones."""
 
+    validations = (rules.NO_ROLLING_UPDATE_UNLESS_TYPE,)
+
     rolling_update: RollingUpdateDeployment | None = None
     """Bounds of a rolling update; only with type RollingUpdate."""
     type: Literal["RollingUpdate", "Recreate"] = "RollingUpdate"
@@ -32,6 +37,13 @@ class DeploymentStrategy(Schema):
 
 class DeploymentSpec(Schema):
     """How many pods of which kind, and how they change."""
+
+    validations = (
+        *rules.template_is_selected(),
+        rules.ALWAYS_RESTARTS,
+        rules.NO_DEADLINE,
+        rules.DEADLINE_AFTER_READY,
+    )
 
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""
@@ -43,7 +55,7 @@ class DeploymentSpec(Schema):
     """How many pods are wanted."""
     revision_history_limit: Count = 10
     """How many old ReplicaSets are kept for rolling back."""
-    selector: LabelSelector
+    selector: Annotated[LabelSelector, rules.SELECTOR_KEPT, rules.SELECTOR_SELECTS]
     """Labels of the pods to count; cannot be changed."""
     strategy: DeploymentStrategy = DeploymentStrategy(rolling_update=RollingUpdateDeployment())
     """How old pods are replaced by new ones."""
@@ -84,11 +96,13 @@ class DeploymentStatus(Schema):
 class ReplicaSetSpec(Schema):
     """How many pods of which kind."""
 
+    validations = (*rules.template_is_selected(), rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
+
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""
     replicas: Count = 1
     """How many pods are wanted."""
-    selector: LabelSelector
+    selector: Annotated[LabelSelector, rules.SELECTOR_KEPT, rules.SELECTOR_SELECTS]
     """Labels of the pods to count; cannot be changed."""
     template: PodTemplateSpec | None = None
     """The pod to make."""
@@ -136,6 +150,8 @@ class StatefulSetPersistentVolumeClaimRetentionPolicy(Schema):
 class RollingUpdateStatefulSetStrategy(Schema):
     """How far a rolling update goes."""
 
+    validations = (rules.at_most_all("maxUnavailable"), rules.SOME_UNAVAILABLE)
+
     max_unavailable: IntOrPercent | None = None
     """Pods that may be unavailable, as number or percentage rounded up; 1 if absent."""
     partition: Count = 0
@@ -145,6 +161,8 @@ class RollingUpdateStatefulSetStrategy(Schema):
 class StatefulSetUpdateStrategy(Schema):
     """How pods get a new template."""
 
+    validations = (rules.NO_ROLLING_UPDATE_UNLESS_TYPE,)
+
     rolling_update: RollingUpdateStatefulSetStrategy | None = None
     """Bounds of a rolling update."""
     type: Literal["RollingUpdate", "OnDelete"] = "RollingUpdate"
@@ -153,6 +171,14 @@ class StatefulSetUpdateStrategy(Schema):
 
 class StatefulSetSpec(Schema):
     """How many numbered pods, with which claims, and how they change."""
+
+    validations = (
+        *rules.template_is_selected(),
+        rules.ALWAYS_RESTARTS,
+        rules.NO_DEADLINE,
+        rules.unchanged("serviceName"),
+        rules.unchanged("podManagementPolicy"),
+    )
 
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""
@@ -168,7 +194,7 @@ class StatefulSetSpec(Schema):
     """How many pods are wanted."""
     revision_history_limit: Count = 10
     """How many old revisions are kept for rolling back."""
-    selector: LabelSelector
+    selector: Annotated[LabelSelector, rules.SELECTOR_KEPT, rules.SELECTOR_SELECTS]
     """Labels of the pods to count; cannot be changed."""
     service_name: Text | None = None
     """Headless Service that gives the pods their DNS names."""
@@ -214,6 +240,13 @@ class StatefulSetStatus(Schema):
 class RollingUpdateDaemonSet(Schema):
     """How far a rolling update may stray from one pod per node."""
 
+    validations = (
+        rules.ROLLING_UPDATE_MOVES,
+        rules.DAEMON_UPDATE_EXCLUSIVE,
+        rules.at_most_all("maxUnavailable"),
+        rules.at_most_all("maxSurge"),
+    )
+
     max_surge: IntOrPercent = 0
     """Nodes that may have old and new pod at once."""
     max_unavailable: IntOrPercent = 1
@@ -232,11 +265,13 @@ class DaemonSetUpdateStrategy(Schema):
 class DaemonSetSpec(Schema):
     """Which pod runs on every suitable node, and how it changes."""
 
+    validations = (*rules.template_is_selected(), rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
+
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""
     revision_history_limit: Count = 10
     """How many old revisions are kept for rolling back."""
-    selector: LabelSelector
+    selector: Annotated[LabelSelector, rules.SELECTOR_KEPT, rules.SELECTOR_SELECTS]
     """Labels of the pods to count; cannot be changed."""
     template: PodTemplateSpec
     """The pod to make."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import MaxLen
 
+from nestling.api import rules
 from nestling.api.core.template import PodTemplateSpec
 from nestling.api.meta import LabelSelector, ObjectMeta, ObjectReference, ObservedCondition
 from nestling.api.schema import (
@@ -157,6 +158,15 @@ class JobSchedulingConfiguration(Schema):
 class JobSpec(Schema):
     """How often which pod has to succeed."""
 
+    validations = (
+        rules.FINISHES,
+        rules.INDEXED_COUNTS,
+        *rules.INDEX_LIMIT,
+        rules.unchanged("completionMode"),
+        rules.unchanged("managedBy"),
+        rules.unchanged("selector"),
+    )
+
     active_deadline_seconds: PositiveLong | None = None
     """Time after the start when the Job is ended as failed."""
     backoff_limit: Count | None = None
@@ -254,7 +264,7 @@ class CronJobSpec(Schema):
     """How many failed Jobs are kept."""
     job_template: JobTemplateSpec
     """The Job to make."""
-    schedule: Text
+    schedule: Annotated[Text, MaxLen(256), rules.SCHEDULE, rules.SCHEDULE_WITHOUT_ZONE]
     """When to make it, in cron format."""
     starting_deadline_seconds: NonNegativeLong | None = None
     """How late a missed start may still be made up for."""
@@ -262,7 +272,7 @@ class CronJobSpec(Schema):
     """How many Jobs that succeeded are kept."""
     suspend: bool = False
     """Whether no more Jobs are made."""
-    time_zone: Text | None = None
+    time_zone: Annotated[Text, MaxLen(64), rules.TIME_ZONE] | None = None
     """Time zone of the schedule, such as Europe/Paris; that of the controller if absent."""
 
 

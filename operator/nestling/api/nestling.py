@@ -148,13 +148,13 @@ class ClusterSpec(Schema):
     """When a silent node counts as lost."""
     node_port_range: Annotated[Text, MaxLen(11), Field(pattern=r"^[0-9]{1,5}-[0-9]{1,5}$")] = "30000-32767"
     """First and last node port that Services may get."""
-    pod_cidr: Annotated[Cidr, rules.IS_CIDR] = Field("10.244.0.0/16")
+    pod_cidr: Annotated[Cidr, rules.IS_CIDR] = Field(default="10.244.0.0/16")
     """Range that nodes take their pod ranges from."""
     scheduler_profiles: (
         Annotated[list[SchedulerProfile], ListType("map", "schedulerName"), MaxLen(16)] | None
     ) = None
     """Ways to place pods besides default-scheduler."""
-    service_cidr: Annotated[Cidr, rules.IS_CIDR] = Field("10.96.0.0/16")
+    service_cidr: Annotated[Cidr, rules.IS_CIDR] = Field(default="10.96.0.0/16")
     """Range that Services take their addresses from."""
     simulation: Simulation = Simulation()
     """How simulated containers behave unless their pod says otherwise."""

@@ -6,12 +6,15 @@ Source: Kubernetes 1.37, k8s.io/api/policy/v1.
 
 from typing import Literal
 
+from nestling.api import rules
 from nestling.api.meta import Condition, LabelSelector
 from nestling.api.schema import ByType, Int32, Int64, IntOrPercent, Schema, Time
 
 
 class PodDisruptionBudgetSpec(Schema):
     """How many of the selected pods must stay, or may go."""
+
+    validations = (rules.BUDGET_EXCLUSIVE,)
 
     max_unavailable: IntOrPercent | None = None
     """How many may be missing, as number or percentage."""

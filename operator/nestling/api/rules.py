@@ -263,6 +263,11 @@ NO_ROLLING_UPDATE_UNLESS_TYPE: Final = Rule(
     ".rollingUpdate",
     "FieldValueForbidden",
 )
+SOME_UNAVAILABLE: Final = Rule(
+    f"!has(self.maxUnavailable) || !string(self.maxUnavailable).{_NONE}",
+    "rollingUpdate.maxUnavailable: must not be 0",
+    ".maxUnavailable",
+)
 DEADLINE_AFTER_READY: Final = Rule(
     "!has(self.progressDeadlineSeconds) || !has(self.minReadySeconds)"
     " || self.progressDeadlineSeconds > self.minReadySeconds",
@@ -300,6 +305,29 @@ INDEX_LIMIT: Final = (
 TIME_ZONE: Final = Rule(
     "self != '' && self.lowerAscii() != 'local'",
     "spec.timeZone: must be a name of the time zone database, such as Europe/Paris or UTC",
+)
+
+
+def _cron_field(value: str) -> str:
+    """One of the five fields: values, ranges and steps, separated by commas."""
+    part = f"([*?]|{value}(-{value})?)(/0*[1-9][0-9]*)?"
+    return f"{part}(,{part})*"
+
+
+_CRON: Final = " +".join(
+    _cron_field(value)
+    for value in (
+        "[0-5]?[0-9]",
+        "([01]?[0-9]|2[0-3])",
+        "(0?[1-9]|[12][0-9]|3[01])",
+        "(0?[1-9]|1[0-2]|(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec))",
+        "(0?[0-6]|(?i:sun|mon|tue|wed|thu|fri|sat))",
+    )
+)
+SCHEDULE: Final = Rule(
+    f"self.contains('TZ') || self.matches('^ *(@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
+    f"|@every [0-9.]+[a-zµ]+[0-9.a-zµ]*|{_CRON}) *$')",
+    "spec.schedule: must be five fields (minute hour day month weekday) or a name such as @daily",
 )
 SCHEDULE_WITHOUT_ZONE: Final = Rule(
     "!self.contains('TZ')",

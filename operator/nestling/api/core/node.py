@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from annotated_types import MaxLen
 from pydantic import Field
 
+from nestling.api import rules
 from nestling.api.meta import ObservedCondition
 from nestling.api.schema import (
     Amounts,
@@ -84,7 +85,7 @@ class NodeSpec(Schema):
     """Node-wide limits on preemption."""
     provider_id: Text | None = None
     """Identity of the machine at its provider."""
-    taints: Atomic[Taint] | None = None
+    taints: Annotated[Atomic[Taint], MaxLen(128), rules.TAINTS_DIFFER] | None = None
     """Marks that keep away pods which do not tolerate them."""
     unschedulable: bool | None = None
     """Whether new pods stay off the node (cordoned)."""

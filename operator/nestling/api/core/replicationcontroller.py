@@ -4,6 +4,7 @@ Fields, types and defaults are native; the sentences are ours.
 Source: Kubernetes 1.37, k8s.io/api/core/v1.
 """
 
+from nestling.api import rules
 from nestling.api.core.template import PodTemplateSpec
 from nestling.api.meta import ObservedCondition
 from nestling.api.schema import ByType, Count, Int64, LabelMap, Schema
@@ -11,6 +12,8 @@ from nestling.api.schema import ByType, Count, Int64, LabelMap, Schema
 
 class ReplicationControllerSpec(Schema):
     """How many pods of which kind."""
+
+    validations = (rules.PLAIN_TEMPLATE_IS_SELECTED, rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
 
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, MaxLen
 
+from nestling.api import rules
 from nestling.api.meta import Condition
 from nestling.api.schema import (
     Atomic,
@@ -58,6 +59,8 @@ class SessionAffinityConfig(Schema):
 
 class ServiceSpec(Schema):
     """Which pods are reached, at which address and ports."""
+
+    validations = (*rules.SERVICE, rules.CLUSTER_IP_KEPT)
 
     allocate_load_balancer_node_ports: bool | None = None
     """Whether a load balancer also takes node ports."""
