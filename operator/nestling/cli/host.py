@@ -67,13 +67,13 @@ def up(
     controllers: Annotated[
         bool, typer.Option(help="Run what finishes namespace deletion and follows owners (local).")
     ] = True,
-    output: OutputOption = Format.table,
+    output: OutputOption = Format.TABLE,
 ) -> None:
     """Bring a host up, or find it up, and print the KUBECONFIG to use."""
     wishes = hosts.Wishes(data_dir=data_dir, controllers=controllers, image=image, context=context)
     with progress(f"bringing up host {name or kind.value}") as tell:
         host = hosts.up(kind.value, name, wishes=wishes, progress=tell)
-    if output in {Format.table, Format.wide}:
+    if output in {Format.TABLE, Format.WIDE}:
         say(f"host {host.name} is up at {host.server}{f' ({host.version})' if host.version else ''}")
         sys.stdout.write(f"export KUBECONFIG={shlex.quote(str(host.kubeconfig))}\n")
     else:
@@ -85,12 +85,12 @@ def down(
     *,
     name: Annotated[str, typer.Argument(help="The host; may be left out when only one is up.")] = "",
     purge: Annotated[bool, typer.Option("--purge", help="Also delete everything stored in it.")] = False,
-    output: OutputOption = Format.table,
+    output: OutputOption = Format.TABLE,
 ) -> None:
     """Stop a host. What is stored in it is kept, unless --purge."""
     with progress(f"taking down {f'host {name}' if name else 'the host'}") as tell:
         name = hosts.down(name, purge=purge, progress=tell)
-    if output in {Format.table, Format.wide}:
+    if output in {Format.TABLE, Format.WIDE}:
         say(f"host {name} is down; {'nothing of it is left' if purge else 'what is stored in it is kept'}")
     else:
         _show(f"host/{name}", {"name": name, "state": "purged" if purge else "stopped"}, output)
@@ -100,7 +100,7 @@ def down(
 def status(
     *,
     name: Annotated[str, typer.Argument(help="One host; all of them unless given.")] = "",
-    output: OutputOption = Format.table,
+    output: OutputOption = Format.TABLE,
     no_headers: NoHeadersOption = False,
 ) -> None:
     """Show hosts. Exit status 0 when one runs, 4 when one runs but does not answer, 3 when none does."""
@@ -108,14 +108,14 @@ def status(
     if not found:
         raise HostNotFoundError("no host has been up", next_step="start one with `nestling host up`")
     match output:
-        case Format.table | Format.wide:
+        case Format.TABLE | Format.WIDE:
             show_table(
-                COLUMNS, [_row(one) for one in found], wide=output is Format.wide, headers=not no_headers
+                COLUMNS, [_row(one) for one in found], wide=output is Format.WIDE, headers=not no_headers
             )
             for one in found:
                 if one.note:
                     say(f"host {one.host.name}: {one.note}")
-        case Format.json | Format.yaml:
+        case Format.JSON | Format.YAML:
             documents = [one.document() for one in found]
             show_value(documents[0] if name else {"items": documents}, output)
         case _:
@@ -156,7 +156,7 @@ def _row(one: HostStatus) -> list[str | Toned]:
 
 
 def _show(name: str, document: dict[str, Any], output: Format) -> None:
-    if output in {Format.json, Format.yaml}:
+    if output in {Format.JSON, Format.YAML}:
         show_value(document, output)
     else:
         sys.stdout.write(f"{name}\n")
