@@ -43,6 +43,8 @@ _NETWORK: Final = re.compile(
     r"dial tcp|no such host|proxyconnect|i/o timeout|connection refused|TLS handshake|\b(403|404|502|503) |"
     r"lookup |module lookup disabled|unrecognized import path"
 )
+# `go mod download -json` tells its errors on standard output alone.
+_ERROR_IN_JSON: Final = re.compile(r'"Error": "(.*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,11 @@ class Builder:
                     self.progress(tally.line(self.monotonic() - started))
                     due = self.monotonic() + REPORT_EVERY_S
             child.wait()
-            if child.returncode != 0:
-                raise failure(title, lines, self.log)
             output.seek(0)
-            return output.read().decode()
+            answer = output.read().decode()
+            if child.returncode != 0:
+                raise failure(title, [*lines, *_ERROR_IN_JSON.findall(answer)], self.log)
+            return answer
 
 
 @dataclass(slots=True)

@@ -46,6 +46,15 @@ def server_url(ports: Ports) -> str:
     return f"https://{LOOPBACK}:{ports.apiserver}"
 
 
+def marks(files: Folder) -> dict[str, str]:
+    """For each component an argument of its command line that those of no other host have."""
+    return {
+        "etcd": f"--data-dir={files.data / ETCD_DATA}",
+        "kube-apiserver": f"--tls-cert-file={files.root / 'pki' / 'apiserver.crt'}",
+        "kube-controller-manager": f"--kubeconfig={controller_kubeconfig(files)}",
+    }
+
+
 def etcd_command(
     binary: Path, files: Folder, ports: Ports, *, fsync: bool, extra: tuple[str, ...]
 ) -> list[str]:
@@ -55,7 +64,7 @@ def etcd_command(
     return [
         str(binary),
         "--name=default",
-        f"--data-dir={files.data / ETCD_DATA}",
+        marks(files)["etcd"],
         f"--listen-client-urls={client}",
         f"--advertise-client-urls={client}",
         f"--listen-peer-urls={peer}",
@@ -90,7 +99,7 @@ def apiserver_command(binary: Path, files: Folder, ports: Ports, *, extra: tuple
         f"--etcd-cafile={pki / 'etcd-ca.crt'}",
         f"--etcd-certfile={pki / 'etcd-client.crt'}",
         f"--etcd-keyfile={pki / 'etcd-client.key'}",
-        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        marks(files)["kube-apiserver"],
         f"--tls-private-key-file={pki / 'apiserver.key'}",
         "--anonymous-auth=false",
         f"--token-auth-file={tokens(files)}",
@@ -111,7 +120,7 @@ def controller_manager_command(
     """Command line of kube-controller-manager with the named controllers alone, listening nowhere."""
     return [
         str(binary),
-        f"--kubeconfig={controller_kubeconfig(files)}",
+        marks(files)["kube-controller-manager"],
         f"--controllers={','.join(controllers)}",
         "--use-service-account-credentials",
         "--leader-elect=false",

@@ -44,6 +44,7 @@ class EmbeddedHost:
     def up(self, progress: Progress = silent) -> Host:
         """Start the server, or find it up. Raises HostNotReadyError with the log to read."""
         with self.files.alone():
+            launch.adopt(self.files, COMPONENT, self._mark)
             number = self._prepare(progress)
             launch.launch(
                 self.files,
@@ -60,6 +61,7 @@ class EmbeddedHost:
         if not self.settings.root.exists():
             return
         with self.files.alone():
+            launch.adopt(self.files, COMPONENT, self._mark)
             if launch.halt(self.files, COMPONENT, grace_s=GRACE_S) != "not running":
                 progress(f"stopped {COMPONENT}")
             if purge:
@@ -93,10 +95,15 @@ class EmbeddedHost:
             "nestling.apiserver",
             f"--data={self.files.data / DATABASE}",
             f"--port={number}",
-            f"--token-file={folder / 'token'}",
+            self._mark,
             f"--certificate={folder / 'apiserver.crt'}",
             f"--key={folder / 'apiserver.key'}",
         ]
+
+    @property
+    def _mark(self) -> str:
+        """An argument that the server of no other host has."""
+        return f"--token-file={self.files.root / 'pki' / 'token'}"
 
     def _prepare(self, progress: Progress) -> int:
         files, now = self.files, dt.datetime.now(dt.UTC)

@@ -42,6 +42,16 @@ def running(folder: Folder, component: str) -> Process | None:
     return known if process.alive(known) else None
 
 
+def adopt(folder: Folder, component: str, mark: str) -> None:
+    """Find a component again whose pid file was never written, because we were killed right after its start.
+
+    `mark` is an argument of its command line that no other host has.
+    """
+    if running(folder, component) is None:
+        for orphan in process.having(mark):
+            process.remember(folder.pid(component), orphan)
+
+
 def halt(folder: Folder, component: str, *, grace_s: float) -> Ending:
     """Stop the component if it runs, and forget its pid."""
     ending = process.stop(process.recall(folder.pid(component)), grace_s=grace_s)

@@ -22,6 +22,7 @@ from nestling.host.component import (
     controller_kubeconfig,
     controller_manager_command,
     etcd_command,
+    marks,
     server_url,
     tokens,
 )
@@ -81,6 +82,7 @@ class LocalHost:
     def up(self, progress: Progress = silent) -> Host:
         """Bring every component up, or find it up. Raises HostNotReadyError with the log to read."""
         with self.files.alone():
+            self._adopt()
             ports = self._prepare(progress)
             for component in self.settings.components:
                 self._start(component, ports, progress)
@@ -93,6 +95,7 @@ class LocalHost:
         if not self.settings.root.exists():
             return
         with self.files.alone():
+            self._adopt()
             for component in reversed(STARTING_ORDER):
                 if self._stop(component) != "not running":
                     progress(f"stopped {component}")
@@ -142,6 +145,10 @@ class LocalHost:
         return process.stop(process.recall(self.files.pid(component)), grace_s=0)
 
     # -- steps
+
+    def _adopt(self) -> None:
+        for component, mark in marks(self.files).items():
+            launch.adopt(self.files, component, mark)
 
     def _prepare(self, progress: Progress) -> Ports:
         """Directories, ports, certificates, tokens, kubeconfigs: made once, checked on every start."""

@@ -66,6 +66,23 @@ def _birth_elsewhere(pid: int) -> str | None:
     return None if not state or state.startswith("Z") else started.strip()
 
 
+def having(argument: str) -> list[Process]:
+    """This user's processes that were started with exactly this argument; none where there is no /proc."""
+    found: list[Process] = []
+    for entry in PROC.glob("[0-9]*"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if entry.stat().st_uid != os.getuid() or argument not in _arguments(entry):
+                continue
+            born = birth(int(entry.name))
+            if born is not None:
+                found.append(Process(int(entry.name), born))
+    return found
+
+
+def _arguments(entry: Path) -> list[str]:
+    return os.fsdecode(entry.joinpath("cmdline").read_bytes()).split("\0")
+
+
 def alive(process: Process | None) -> bool:
     """Whether this very process runs; a stranger with its pid does not count."""
     return process is not None and birth(process.pid) == process.born
