@@ -1,4 +1,4 @@
-"""A whole virtual cluster on a clock that stands still: the embedded API server and every loop, driven step by step.
+"""A whole virtual cluster on a clock that stands still: server and loops, driven step by step.
 
 Nothing is mocked: the server judges and stores, the client, executor, cache, queues and loops are the real
 ones. What is ours is the driver: one thread, no sleeping, a seeded order of turns, and a transport that can
@@ -13,6 +13,8 @@ from random import Random
 from typing import Any, Literal
 
 import orjson
+from prometheus_client import CollectorRegistry
+
 from nestling.api.crds import load_crds
 from nestling.api.kinds import EVENT, LEASE, Kind
 from nestling.apiserver.api import Api
@@ -28,7 +30,6 @@ from nestling.machinery.executor import Executor
 from nestling.machinery.plan import Emit
 from nestling.machinery.queue import Queue
 from nestling.operators.roles import ROLES, Role, Setting
-from prometheus_client import CollectorRegistry
 
 CLUSTER = "team-a"
 QUIET_KINDS = (f"/{EVENT.plural}", f"/{LEASE.plural}")
@@ -40,7 +41,7 @@ class Crash(BaseException):
 
 @dataclass(slots=True)
 class CrashPoint:
-    """Kill the operator at its `at`-th write (from 1), before it reaches the host or after it was applied there."""
+    """Kill the operator at its `at`-th write (from 1), before it reaches the host or after it took effect."""
 
     at: int
     when: Literal["before", "after"]
@@ -124,7 +125,7 @@ class Operator:
         self.machines: list[Machine] = []
         self._watches: dict[Kind, Watch] = {}
         self._list_everything()
-        setting = Setting(world.clock, CollectorRegistry(), "0")
+        setting = Setting(self.cache, world.clock, CollectorRegistry(), "0")
         for role in world.roles:
             for controller in role.controllers:
                 driver = ControllerDriver(

@@ -154,8 +154,11 @@ class Executor:
 
     async def _patch(self, write: Patch) -> None:
         meta: JsonObject = {**write.body.get("metadata", {})}
-        if write.version is not None:
-            meta["resourceVersion"] = str(write.version)
+        version = write.version
+        if version is None and write.subresource:
+            version = self._version_of(write)  # a host does not compare UIDs when a subresource is patched
+        if version is not None:
+            meta["resourceVersion"] = str(version)
         meta["uid"] = write.uid
         try:
             answer = await self._client.patch(
@@ -196,6 +199,13 @@ class Executor:
             self._learn(write.kind, answer)
         else:
             self._forget(write)
+
+    def _version_of(self, write: Patch) -> int:
+        """The version by which this UID is known. Raises Conflict if the name is not its own any more."""
+        known = self._cache.table_of(write.kind).records.get(write.key)
+        if known is None or known.uid != write.uid:
+            raise Conflict(f"{write.kind.name} {write.key.display} is not the one this was decided on")
+        return known.version
 
     def _learn(self, kind: Kind, obj: JsonObject) -> None:
         if self._wrote is not None:

@@ -55,11 +55,10 @@ class Login:
 
         May read a file or run an exec plugin when a token has expired.
         """
-        found = (
-            self.configuration.get_api_key_with_prefix("authorization")
-            or self.configuration.get_basic_auth_token()
-        )
-        return str(found) if found and found.strip().lower() != "basic og==" else None
+        found = self.configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+        if not found and self.configuration.username:
+            found = self.configuration.get_basic_auth_token()
+        return str(found) if found else None
 
     async def authorization_off_loop(self) -> str | None:
         """The same, without holding up the event loop when a refresh is due."""

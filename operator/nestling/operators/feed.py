@@ -20,13 +20,12 @@ from nestling.machinery.driver import Driver
 from nestling.machinery.echo import Echo
 from nestling.machinery.errors import HostError
 from nestling.machinery.names import Key, key_of
-from nestling.operators.settings import KUBELET_LEASE_LABEL
+from nestling.operators.settings import SELECTORS
 
 log = structlog.get_logger(__name__)
 
 SWEEP_EVERY_S: Final = 300.0
 SWEEP_SOON_S: Final = 1.0
-SELECTORS: Final = {"leases": f"{KUBELET_LEASE_LABEL}=true"}
 
 
 class Hub:

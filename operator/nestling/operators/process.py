@@ -167,7 +167,7 @@ class Process:
     def _drivers(self, role: Role) -> Sequence[Driver]:
         """The role's loops, told of everything the cache holds by now."""
         drivers: list[Driver] = []
-        setting = Setting(self._clock, self.registry, self._options.shard)
+        setting = Setting(self.cache, self._clock, self.registry, self._options.shard)
         for controller in role.controllers:
             queue = self.queues[controller.name] = Queue(
                 self._clock, metrics=self.metrics.queue(controller.name)

@@ -7,15 +7,15 @@ write or a deep copy per event. See the measurements quoted at each setting.
 import itertools
 from collections.abc import Iterable, Iterator
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 import kopf
 
 from nestling.api.kinds import GROUP, LEASE
+from nestling.machinery.records.node import KUBELET_LEASE
 
-# Set on the Leases of kubelets, so that a host's own Leases (one per real node, each renewed every 10 s) stay
-# away.
-KUBELET_LEASE_LABEL = "nestling.dev/kubelet"
+# What we watch of a kind that the host also uses for itself.
+SELECTORS: Final = {LEASE.plural: f"{KUBELET_LEASE}=true"}
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -93,8 +93,6 @@ def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.inactivity_timeout = 75  # the host sends bookmarks about once a minute
-    settings.watching.label_selectors[LEASE.group, LEASE.version, LEASE.plural] = (
-        f"{KUBELET_LEASE_LABEL}=true"
-    )
+    settings.watching.label_selectors[LEASE.group, LEASE.version, LEASE.plural] = SELECTORS[LEASE.plural]
     settings.scanning.disabled = not clusterwide
     return settings

@@ -14,6 +14,9 @@ from nestling.machinery.records.base import Record, condition_is
 # On the Lease of a kubelet process: JSON of node name -> last heartbeat, for nodes it has stopped vouching
 # for.
 SILENT_NODES = "nestling.dev/silent-nodes"
+# On the same Lease, so that a watch can leave out the host's own Leases: one per real node, each renewed
+# every 10 s.
+KUBELET_LEASE = "nestling.dev/kubelet"
 
 
 class Taint(NamedTuple):

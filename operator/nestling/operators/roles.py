@@ -1,0 +1,85 @@
+"""The roles a process can play, and for each one which loops run and which kinds they hear of: a table.
+
+A role that is shared has one leader for all; the others (kubelets) are split into shards, each with a leader.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import CollectorRegistry
+
+from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Kind
+from nestling.controllers import node_address, node_heartbeat, node_lifecycle, node_pool, replica_set
+from nestling.kubelet.machine import Kubelet
+from nestling.kubelet.metrics import KubeletMetrics
+from nestling.machinery.cache import Cache
+from nestling.machinery.clock import Clock
+from nestling.machinery.controller import Controller, Machine
+from nestling.machinery.records.base import Record
+from nestling.machinery.records.cluster import Cluster
+from nestling.machinery.records.namespace import Namespace
+from nestling.machinery.records.node import Lease, Node
+from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.pool import NodePool
+from nestling.machinery.records.priority_class import PriorityClass
+from nestling.machinery.records.service import EndpointSlice, Service
+from nestling.machinery.records.workload import Deployment, ReplicaSet
+from nestling.scheduler.machine import SchedulerMachine
+from nestling.scheduler.metrics import SchedulerMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a machine is born into: the process's cache, clock and metrics registry, and its shard."""
+
+    cache: Cache
+    clock: Clock
+    registry: CollectorRegistry
+    shard: str
+
+
+Machines = Callable[[Setting], Sequence[tuple[Machine, Sequence[Kind]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One part that a process can play. `records` are the kinds it needs in the cache."""
+
+    name: str
+    records: Sequence[type[Record]]
+    controllers: Sequence[Controller] = ()
+    machines: Machines = lambda _setting: ()
+    shared: bool = True
+
+
+def _scheduler(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
+    metrics = SchedulerMetrics(setting.registry)
+    machine = SchedulerMachine(now=setting.clock.now, recorder=metrics)
+    metrics.watch(machine.pending)
+    return [(machine, SchedulerMachine.kinds)]
+
+
+def _kubelet(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
+    machine = Kubelet(setting.cache, identity=setting.shard, metrics=KubeletMetrics(setting.registry))
+    return [(machine, (POD, NODE, LEASE, CLUSTER))]
+
+
+ROLES: Final[Mapping[str, Role]] = {
+    role.name: role
+    for role in (
+        Role("scheduler", (Cluster, Pod, Node, PriorityClass), machines=_scheduler),
+        Role(
+            "controllers",
+            (Cluster, Pod, Node, Lease, NodePool, Namespace, ReplicaSet, Deployment, Service, EndpointSlice),
+            controllers=(
+                node_pool.CONTROLLER,
+                node_address.CONTROLLER,
+                node_heartbeat.CONTROLLER,
+                node_lifecycle.CONTROLLER,
+                replica_set.CONTROLLER,
+            ),
+        ),
+        Role("kubelet", (Cluster, Pod, Node, Lease), machines=_kubelet, shared=False),
+    )
+}
