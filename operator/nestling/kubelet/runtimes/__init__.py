@@ -1,1 +1,1 @@
-"""What runs the containers of a virtual pod."""
+"""Container runtimes under the virtual kubelet: the seam in `runtime`, the simulated one in `simulated`."""
