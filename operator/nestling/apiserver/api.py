@@ -160,7 +160,7 @@ class Api:
         if at.subresource and at.subresource not in (*resource.subresources, "finalize"):
             raise not_found(resource.group, resource.plural, at.name) if resource.custom else no_such_path()
         place = (at.namespace or "", at.name)
-        form = render.form_of(request, resource)
+        form = render.form_of(request, resource, self.state.clock.now)
         match verb:
             case "get":
                 record = self._reader.get(resource, place)
@@ -230,7 +230,7 @@ class Api:
             raise bad_request(
                 f'strconv.ParseInt: parsing "{query["timeoutSeconds"]}": invalid syntax'
             ) from error
-        form = render.form_of(request, resource)
+        form = render.form_of(request, resource, self.state.clock.now)
         return Watch(
             self.state,
             resource,
@@ -240,7 +240,7 @@ class Api:
             bookmarks=bookmarks,
             sends_end=initial and wants_initial is not None and bookmarks,
             timeout_s=timeout,
-            render=form.event_renderer(resource),
+            render=form.event_renderer(),
             bookmark=form.bookmark,
         )
 

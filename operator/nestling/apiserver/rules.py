@@ -1,7 +1,8 @@
 """CEL rules of a schema (`x-kubernetes-validations`): compiled once, asked at every write.
 
 Most rules look at two or three fields of a large object, and handing an object over to CEL costs more than evaluating
-the rule, so only the fields that the text of a rule names are handed over. A rule that the library cannot evaluate is
+the rule, so only the fields that the text of a rule names are handed over, and a verdict is remembered: rules are pure,
+and the pods of one ReplicaSet differ in little more than their names. A rule that the library cannot evaluate is
 logged once, listed by `unsupported`, and lets objects pass; everything else a rule does, it does here too:
 transition rules, optionalOldSelf, messageExpression, fieldPath, reason, and no complaint about what did not change.
 Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go.
@@ -15,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import cel
+import orjson
 import structlog
 
 from nestling.api.json import JsonObject
@@ -80,10 +82,8 @@ class Rule:
     """One rule, ready to be asked. `program` is None when it could not be compiled."""
 
     text: str
-    program: cel.Program | None
-    context: cel.Context | None
+    schema: Mapping[str, Any]
     message: str
-    message_program: cel.Program | None
     path: str
     reason: str
     uses_old: bool
@@ -91,32 +91,48 @@ class Rule:
     self_fields: Fields
     old_fields: Fields
     type: str
+    program: cel.Program | None = None
+    context: cel.Context | None = None
+    message_program: cel.Program | None = None
+    converts: bool = False
+    """Whether the values it looks at have other types or names in CEL than in JSON."""
     problem: str = ""
+    verdicts: dict[bytes, bool] = field(default_factory=dict[bytes, bool])
 
     def holds(self, new: Any, old: Any) -> bool:
         """Evaluate. Raises what the library raises when the rule cannot be evaluated on this value."""
-        variables: dict[str, Any] = {"self": project(new, self.self_fields)}
-        if self.uses_old:
-            before = None if old is ABSENT else project(old, self.old_fields)
-            if self.optional_old:
-                variables["oldSelf"] = (
-                    cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(before)
-                )
-            else:
-                variables["oldSelf"] = before
-        return self._run(self.program, variables) is True
+        shown = project(new, self.self_fields)
+        before = None if old is ABSENT or not self.uses_old else project(old, self.old_fields)
+        question = orjson.dumps((shown, before, old is ABSENT))
+        verdict = self.verdicts.get(question)
+        if verdict is None:
+            if self.converts:
+                shown, before = converted(shown, self.schema), converted(before, self.schema)
+            verdict = self._run(self.program, self._variables(shown, before, old)) is True
+            if len(self.verdicts) >= REMEMBERED:
+                self.verdicts.clear()
+            self.verdicts[question] = verdict
+        return verdict
 
     def sentence(self, new: Any, old: Any) -> str:
         """What to tell the user."""
         if self.message_program is not None:
-            variables: dict[str, Any] = {"self": new, "oldSelf": None if old is ABSENT else old}
+            shown, before = (
+                converted(new, self.schema),
+                None if old is ABSENT else converted(old, self.schema),
+            )
             try:
-                text = self._run(self.message_program, variables)
+                text = self._run(self.message_program, self._variables(shown, before, old))
             except (RuntimeError, ValueError, TypeError, KeyError, ArithmeticError):
                 text = None
             if isinstance(text, str) and text.strip() and "\n" not in text:
                 return text
         return self.message or f"failed rule: {self.text}"
+
+    def _variables(self, shown: Any, before: Any, old: Any) -> dict[str, Any]:
+        if self.optional_old:
+            before = cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(before)
+        return {"self": shown, "oldSelf": before} if self.uses_old else {"self": shown}
 
     def _run(self, program: cel.Program | None, variables: dict[str, Any]) -> Any:
         assert program is not None, "only compiled rules are asked"
@@ -129,6 +145,9 @@ class Rule:
 
 ABSENT: Final = object()
 """There is no old value to compare with."""
+
+REMEMBERED: Final = 512
+"""Verdicts remembered per rule."""
 
 
 @dataclass(slots=True, eq=False)
@@ -143,8 +162,6 @@ class Place:
     map_keys: tuple[str, ...] = ()
     transitions: bool = False
     """Whether a rule here or below looks at the old value."""
-    convert: Mapping[str, Any] | None = None
-    """The schema, where values need another type or other names in CEL than in JSON."""
 
 
 class Rules:
@@ -167,9 +184,8 @@ class Rules:
 def _compile_place(source: Mapping[str, Any], path: str) -> Place | None:
     type_ = source.get("type") or "object"
     place = Place(type_, map_keys=_map_keys(source))
-    needs = _needs_conversion(source)
     for entry in source.get("x-kubernetes-validations") or ():
-        place.rules.append(_compile_rule(entry, type_, path))
+        place.rules.append(_compile_rule(entry, source, type_, path))
     for name, child in (source.get("properties") or {}).items():
         if (below := _compile_place(child, f"{path}.{name}" if path else name)) is not None:
             place.properties[name] = below
@@ -183,7 +199,6 @@ def _compile_place(source: Mapping[str, Any], path: str) -> Place | None:
     place.transitions = any(rule.uses_old for rule in place.rules) or any(
         below.transitions for below in below_all
     )
-    place.convert = source if needs and place.rules else None
     return place
 
 
@@ -195,14 +210,12 @@ def _map_keys(source: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _compile_rule(entry: Mapping[str, Any], type_: str, path: str) -> Rule:
+def _compile_rule(entry: Mapping[str, Any], source: Mapping[str, Any], type_: str, path: str) -> Rule:
     text = str(entry["rule"])
     rule = Rule(
         text=text,
-        program=None,
-        context=None,
+        schema=source,
         message=entry.get("message") or "",
-        message_program=None,
         path=(entry.get("fieldPath") or "").lstrip("."),
         reason=entry.get("reason") or "",
         uses_old=bool(re.search(r"\boldSelf\b", _LITERAL.sub("''", text))),
@@ -210,6 +223,11 @@ def _compile_rule(entry: Mapping[str, Any], type_: str, path: str) -> Rule:
         self_fields=fields_used(text, "self"),
         old_fields={_WHOLE: True} if entry.get("optionalOldSelf") else fields_used(text, "oldSelf"),
         type=type_,
+    )
+    rule.converts = _converts(rule.self_fields, source) or _converts(rule.old_fields, source)
+    rule.self_fields, rule.old_fields = (
+        _json_names(rule.self_fields, source),
+        _json_names(rule.old_fields, source),
     )
     try:
         rule.program = cel.compile(text)
@@ -262,14 +280,12 @@ def _check(place: Place, new: Any, old: Any, path: str, *, same: bool) -> Iterat
     if same and not place.transitions:
         return
     if place.rules:
-        shown = new if place.convert is None else converted(new, place.convert)
-        before = old if place.convert is None or old is ABSENT else converted(old, place.convert)
         for rule in place.rules:
             if rule.problem or (same and not rule.uses_old):
                 continue
             if rule.uses_old and old is ABSENT and not rule.optional_old:
                 continue
-            yield from _ask(rule, shown, before, new, path)
+            yield from _ask(rule, new, old, path)
     match new:
         case dict():
             for name, below in place.properties.items():
@@ -301,7 +317,7 @@ def _by_key(items: Any, keys: tuple[str, ...]) -> dict[tuple[Any, ...], Any]:
     return {_key(item, keys): item for item in items} if keys and isinstance(items, list) else {}
 
 
-def _ask(rule: Rule, new: Any, old: Any, value: Any, path: str) -> Iterator[Violation]:
+def _ask(rule: Rule, new: Any, old: Any, path: str) -> Iterator[Violation]:
     where = ".".join(part for part in (path, rule.path) if part) or "<nil>"
     try:
         if rule.holds(new, old):
@@ -330,13 +346,13 @@ def _ask(rule: Rule, new: Any, old: Any, value: Any, path: str) -> Iterator[Viol
             yield (
                 Violation("FieldValueDuplicate", where, "Duplicate value")
                 if omitted
-                else duplicate(where, value)
+                else duplicate(where, new)
             )
         case _:
             yield (
                 Violation("FieldValueInvalid", where, f"Invalid value: {text}")
                 if omitted
-                else invalid(where, value, text)
+                else invalid(where, new, text)
             )
 
 
@@ -368,6 +384,32 @@ def _needs_conversion(source: Mapping[str, Any]) -> bool:
         return True
     children = [*properties.values(), source.get("items"), source.get("additionalProperties")]
     return any(_needs_conversion(child) for child in children if isinstance(child, dict))
+
+
+def _converts(fields: Fields, source: Mapping[str, Any]) -> bool:
+    """Whether any of `fields` differs between JSON and CEL."""
+    if _WHOLE in fields:
+        return _needs_conversion(source)
+    properties: Mapping[str, Any] = source.get("properties") or {}
+    known = {escaped(name): (name, child) for name, child in properties.items()}
+    for name, deeper in fields.items():
+        real, child = known.get(name, (name, {}))
+        if real != name or child.get("format") in _CONVERTED_FORMATS or child.get("type") == "number":
+            return True
+        if _converts(deeper, child):
+            return True
+    return False
+
+
+def _json_names(fields: Fields, source: Mapping[str, Any]) -> Fields:
+    """`fields` with the names that they have in JSON."""
+    properties: Mapping[str, Any] = source.get("properties") or {}
+    known = {escaped(name): (name, child) for name, child in properties.items()}
+    named: Fields = {}
+    for name, deeper in fields.items():
+        real, child = known.get(name, (name, {}))
+        named[real] = deeper if name == _WHOLE else _json_names(deeper, child)
+    return named
 
 
 def converted(value: Any, schema: Mapping[str, Any]) -> Any:
