@@ -52,7 +52,7 @@ class PriorityClasses:
         if isinstance(stated, int):
             return Priority(stated)
         name = spec.get("priorityClassName")
-        if name:
+        if isinstance(name, str) and name:
             value = self.values.get(name)
             return Priority(0) if value is None else Priority(value, unwritten=True)
         if self.defaults:  # the API allows one; of several the lowest counts, as upstream has it

@@ -97,6 +97,12 @@ class Standing:
         """The table's row behind a place in our arrays."""
         return int(self.only[place]) if self.only is not None else place
 
+    def shares(self, place: int) -> dict[str, int]:
+        """What each score plugin gave the row at a place, times its weight: they add up to the total."""
+        found = {slot.plugin.name: slot.weight * int(slot.raw[place]) for slot in self.local}
+        found.update((slot.plugin.name, int(slot.share[place])) for slot in self.relative)
+        return found
+
     # -- everything anew --
 
     def _rebuild(self) -> None:
