@@ -1,13 +1,18 @@
 """The local host on real processes: up, use, crash, up again, down."""
 
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nestling.host import process
+from nestling.cli import exit_codes
+from nestling.host import hosts, probe, process
 from nestling.host.component import controller_kubeconfig, tokens
 from nestling.host.local import STARTING_ORDER
 from realhost import RealHost
@@ -149,3 +154,89 @@ def test_the_next_run_sweeps_what_a_killed_run_left(real_server: Callable[..., R
     sweep()
     assert not process.alive(etcd)
     assert not owner.exists()
+
+
+# -- the command, as a shell sees it
+
+
+@pytest.fixture
+def nestling_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Run `nestling host ...` in a process of its own, with an empty state directory."""
+    monkeypatch.setenv("NESTLING_STATE", str(tmp_path / "state"))
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    program = "from nestling.cli.host import app; app()"
+
+    def run(*arguments: str) -> tuple[int, str]:
+        answer = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+        return answer.returncode, answer.stdout
+
+    yield run
+    for name in hosts.names():
+        hosts.down(name, purge=True)
+
+
+def test_a_local_host_by_command(nestling_host: Callable[..., tuple[int, str]], local_host: RealHost) -> None:
+    del local_host  # where it cannot be had, this test cannot either
+    code, out = nestling_host("up", "local", "--no-controllers")
+    assert code == 0
+    kubeconfig = out.removeprefix("export KUBECONFIG=").strip()
+    server, token = probe.login_of(Path(kubeconfig))
+    ca = Path(kubeconfig).parent / "pki" / "kubernetes-ca.crt"
+    assert probe.ask(server, "/readyz", token=token, ca=ca).ok
+    assert nestling_host("up", "local", "--no-controllers", "-o", "name") == (0, "host/local\n")
+    code, out = nestling_host("status", "local", "-o", "json")
+    status = json.loads(out)
+    assert (code, status["state"], status["server"], status["version"]) == (0, "running", server, "v1.37.2")
+    assert all(part["rss_bytes"] > 1 << 20 for part in status["components"])
+
+    # A crash between the start of a process and the writing of its pid file.
+    files = Path(kubeconfig).parent
+    (files / "run" / "etcd.json").unlink()
+    (files / "run" / "kube-apiserver.json").unlink()
+    assert nestling_host("status", "local")[0] == exit_codes.NOT_FOUND
+    assert nestling_host("up", "local", "--no-controllers", "-o", "name")[0] == 0
+    again = json.loads(nestling_host("status", "local", "-o", "json")[1])
+    assert [part["pid"] for part in again["components"]] == [part["pid"] for part in status["components"]]
+
+    assert nestling_host("down")[0] == 0
+    assert nestling_host("status", "local")[0] == exit_codes.NOT_FOUND
+    assert nestling_host("down", "--purge", "-o", "name") == (0, "host/local\n")
+    assert nestling_host("status")[0] == exit_codes.NOT_FOUND
+    assert not files.exists()
+
+
+def test_an_embedded_host_by_command(nestling_host: Callable[..., tuple[int, str]]) -> None:
+    started = time.monotonic()
+    code, out = nestling_host("up")
+    took = time.monotonic() - started
+    assert code == 0
+    kubeconfig = Path(out.removeprefix("export KUBECONFIG=").strip())
+    server, token = probe.login_of(kubeconfig)
+    ca = kubeconfig.parent / "pki" / "kubernetes-ca.crt"
+
+    def ask(
+        method: str, path: str, body: dict[str, Any] | None = None, *, login: str = token
+    ) -> probe.Answer:
+        content = None if body is None else json.dumps(body).encode()
+        return probe.ask(server, path, token=login, ca=ca, method=method, body=content)
+
+    assert ask("GET", "/api/v1/namespaces", login="").status == 401
+    assert ask("GET", "/api/v1/namespaces", login="f" * 64).status == 401
+    assert ask("POST", CONFIG_MAPS, config_map("kept", a="1")).status == 201
+
+    os.kill(json.loads((kubeconfig.parent / "run" / "nestling-apiserver.json").read_bytes())["pid"], 9)
+    eventually(lambda: nestling_host("status")[0] == exit_codes.NOT_FOUND)
+    assert nestling_host("up", "embedded", "-o", "name") == (0, "host/embedded\n")
+    found = ask("GET", f"{CONFIG_MAPS}/kept")
+    assert (found.status, json.loads(found.body)["data"]) == (200, {"a": "1"})
+    assert nestling_host("down", "--purge")[0] == 0
+    assert not kubeconfig.exists()
+    assert took < 10, "about one second on an idle machine"

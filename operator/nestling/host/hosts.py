@@ -74,7 +74,9 @@ def names() -> list[str]:
 
 def _only(*, purge: bool) -> str:
     """The host meant when none is named: the only one that runs, or to purge, the only one there is."""
-    meant = names() if purge else [name for name in names() if status(name).state != "stopped"]
+    found = [] if purge else [status(name) for name in names()]
+    running = [one.host.name for one in found if one.host.kind != "current" and one.state != "stopped"]
+    meant = names() if purge else running
     if len(meant) == 1:
         return meant[0]
     if not meant:

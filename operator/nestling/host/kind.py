@@ -108,7 +108,10 @@ class KindHost:
                 next_step="start it with `nestling host up kind`",
             )
         host = self._host()
-        self._check_tools()
+        try:
+            self._check_tools()
+        except BinaryMissingError as error:
+            return HostStatus(host, "stopped", error.problem)
         nodes = self._nodes()
         up = set(self._run(["docker", "ps", "--format", "{{.Names}}"]).split())
         parts = tuple(ComponentStatus(node, running=node in up) for node in nodes)

@@ -213,7 +213,7 @@ class LocalHost:
         launch.launch(
             self.files,
             component,
-            self._command(component, ports),
+            self.command(component, ports),
             ready=lambda: self._is_ready(component),
             timeout_s=self.settings.ready_timeout_s,
             progress=progress,
@@ -246,7 +246,8 @@ class LocalHost:
             server, path, token=token, ca=self.files.root / "pki" / "kubernetes-ca.crt", timeout_s=5
         )
 
-    def _command(self, component: Component, ports: Ports) -> list[str]:
+    def command(self, component: Component, ports: Ports) -> list[str]:
+        """The command line of a component."""
         binary, settings = self._binaries[component], self.settings
         match component:
             case "etcd":
