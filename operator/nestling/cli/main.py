@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from nestling.cli import convert, host, run
+from nestling.cli import convert, host, install, run, uninstall
 from nestling.cli.group import SentenceGroup, program
 
 COMPLETE_VARIABLE: Final = "_NESTLING_COMPLETE"
@@ -49,6 +49,8 @@ def nestling(
 
 
 app.add_typer(host.app, name="host")
+app.command("install")(install.install)
+app.command("uninstall")(uninstall.uninstall)
 app.command("run")(run.run)
 app.command("convert")(convert.convert)
 

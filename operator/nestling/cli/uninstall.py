@@ -1,0 +1,169 @@
+"""`nestling uninstall`: take every virtual cluster and our kinds off the host, whoever is alive."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from nestling.cli import exit_codes, output, session
+from nestling.cli.output import Column, Format, OutputOption
+from nestling.cli.problem import Problem
+
+if TYPE_CHECKING:
+    from nestling.cli.removal import Report
+    from nestling.machinery.client import Client
+
+COLUMNS: Final = (
+    Column("KIND"),
+    Column("DELETED", right=True),
+    Column("FINALIZERS TAKEN", right=True),
+    Column("LEFT", right=True),
+)
+_SHOWN: Final = 5
+
+
+def uninstall(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    keep_crds: Annotated[
+        bool, typer.Option("--keep-crds", help="Delete the objects, keep the kinds.")
+    ] = False,
+    namespace: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--namespace",
+            "-n",
+            help="Only the virtual cluster in this host namespace; may be repeated. Keeps the kinds.",
+        ),
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that a living operator has to let its objects go.")
+    ] = 10.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which to give up.")] = 120.0,
+    form: OutputOption = Format.TABLE,
+    kubeconfig: session.KubeconfigOption = None,
+    context: session.ContextOption = None,
+) -> None:
+    """Delete all virtual clusters and Nestling's kinds from the host.
+
+    Works without a running operator: finalizers of Nestling that nobody drops within --grace are taken away.
+    """
+    output.refuse(form, Format.TABLE, Format.WIDE, Format.JSON, Format.YAML)
+    spaces = namespace or []
+    removes_kinds = not keep_crds and not spaces
+
+    async def counts(client: "Client") -> Counter[str]:
+        from nestling.cli import definitions, removal
+
+        live = await definitions.installed(client)
+        return await removal.count(client, removal.kinds_of(live.values()), spaces)
+
+    if not yes:
+        found = session.with_host(counts, kubeconfig=kubeconfig, context=context)
+        _confirm(found, spaces, removes_kinds=removes_kinds)
+
+    async def work(client: "Client") -> "Report":
+        return await uninstall_from(
+            client, spaces=spaces, removes_kinds=removes_kinds, grace_s=grace, timeout_s=timeout
+        )
+
+    report = session.with_host(work, kubeconfig=kubeconfig, context=context)
+    _print(report, form)
+    if not report.complete:
+        raise _unfinished(report, timeout)
+    if form in {Format.TABLE, Format.WIDE}:
+        output.say(_summary(report, spaces))
+
+
+async def uninstall_from(
+    client: "Client", *, spaces: Sequence[str], removes_kinds: bool, grace_s: float, timeout_s: float
+) -> "Report":
+    """Remove objects, then definitions; bounded by `timeout_s` in all."""
+    from nestling.cli import definitions, removal
+
+    report = removal.Report()
+    deadline = time.monotonic() + timeout_s
+    with output.progress("looking for Nestling's objects") as tell:
+        live = await definitions.installed(client)
+        await removal.remove_objects(
+            client,
+            removal.kinds_of(live.values()),
+            spaces,
+            report,
+            grace_s=grace_s,
+            deadline=deadline,
+            tell=tell,
+        )
+        if removes_kinds and report.complete:
+            tell(f"deleting {len(live)} kinds")
+            await removal.remove_definitions(client, list(live), report, deadline=deadline, tell=tell)
+    return report
+
+
+def _confirm(found: Counter[str], spaces: Sequence[str], *, removes_kinds: bool) -> None:
+    where = f"host namespace {', '.join(spaces)}" if spaces else "all host namespaces"
+    objects = ", ".join(f"{number} {plural}" for plural, number in sorted(found.items())) or "no objects"
+    question = f"This deletes {objects} in {where}{', and the kinds' if removes_kinds else ''}."
+    if not sys.stdin.isatty():
+        raise Problem(
+            f"{question[:-1]}, and nobody is there to agree",
+            next_step="add --yes",
+            exit_code=exit_codes.USAGE,
+        )
+    output.say(question)
+    if not typer.confirm("Go on?", err=True):
+        raise Problem("nothing was deleted")
+
+
+def _print(report: "Report", form: Format) -> None:
+    plurals = sorted({plural for plural, number in report.deleted.items() if number} | set(report.left))
+    if form in {Format.JSON, Format.YAML}:
+        output.show_value(
+            {
+                "deleted": {plural: number for plural, number in sorted(report.deleted.items()) if number},
+                "finalizersTaken": dict(sorted(report.stripped.items())),
+                "kindsDeleted": sorted(report.definitions),
+                "left": dict(sorted(report.left.items())),
+                "held": report.held,
+            },
+            form,
+        )
+        return
+    if plurals:
+        rows = [
+            (plural, *(str(counter[plural]) for counter in (report.deleted, report.stripped, report.left)))
+            for plural in plurals
+        ]
+        output.show_table(COLUMNS, rows)
+
+
+def _unfinished(report: "Report", timeout_s: float) -> Problem:
+    if report.held:
+        shown = [f"{title}: {why}" for title, why in list(report.held.items())[:_SHOWN]]
+        more = f" and {len(report.held) - _SHOWN} more" if len(report.held) > _SHOWN else ""
+        return Problem(
+            f"{len(report.held)} objects are held: {'; '.join(shown)}{more}",
+            next_step="have their owner let them go, then run `nestling uninstall` again",
+        )
+    return Problem(
+        f"{report.left.total()} objects are still there after {timeout_s:g} s",
+        next_step="run `nestling uninstall` again; it goes on where it stopped",
+        exit_code=exit_codes.UNAVAILABLE,
+    )
+
+
+def _summary(report: "Report", spaces: Sequence[str]) -> str:
+    objects = report.deleted.total()
+    text = (
+        f"{objects} {'object' if objects == 1 else 'objects'} deleted" if objects else "no objects were there"
+    )
+    taken = report.stripped.total()
+    if taken:
+        text += f" ({taken} needed their finalizers taken away)"
+    if report.definitions:
+        text += f", {len(report.definitions)} kinds removed"
+    if spaces:
+        text += f"; the kinds stay, and so does the host namespace {', '.join(spaces)}"
+    return text
