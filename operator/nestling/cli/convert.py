@@ -75,7 +75,7 @@ def convert(
     lost = sum(not left_out.expected for _, left_out in result.left_out)
     if strict and lost:
         raise Problem(
-            f"{lost} {'object was' if lost == 1 else 'objects were'} left out",
+            f"{output.counted(lost, 'object')} left out",
             next_step="take them out of the input, or run without --strict",
         )
 

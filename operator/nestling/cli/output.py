@@ -5,6 +5,7 @@ logs read well. JSON and YAML are the same values in full.
 """
 
 import sys
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ STYLES: Final[Mapping[str, str]] = {
     "dim": "dim",
     "": "",
 }
+_LOG_EVERY_S: Final = 2.0
 GAP: Final = "   "  # as kubectl separates columns
 
 
@@ -70,6 +72,11 @@ def say(text: str) -> None:
 def warn(text: str) -> None:
     """Tell the person about something they may not expect."""
     typer.secho(f"Warning: {text}", err=True, fg="yellow" if sys.stderr.isatty() else None)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 object`, `2 objects`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def show_value(value: Any, form: Format) -> None:
@@ -144,16 +151,18 @@ class Progress:
     def __init__(self, status: Any = None) -> None:
         self._status = status
         self._last = ""
+        self._told_at = float("-inf")
 
     def __call__(self, text: str) -> None:
-        """Tell what is being waited for now."""
+        """Tell what is being waited for now; in a log, at most every few seconds."""
         if text == self._last:
             return
         self._last = text
-        if self._status is None:
-            say(text)
-        else:
+        if self._status is not None:
             self._status.update(text)
+        elif time.monotonic() - self._told_at >= _LOG_EVERY_S:
+            self._told_at = time.monotonic()
+            say(text)
 
 
 @contextmanager

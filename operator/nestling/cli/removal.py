@@ -146,7 +146,7 @@ async def remove_definitions(
         except NotFound:
             continue
     while True:
-        live = await definitions.installed(client)
+        live = await _named(client, left)
         gone = [name for name in left if name not in live]
         report.definitions.extend(gone)
         left = [name for name in left if name in live]
@@ -160,6 +160,19 @@ async def remove_definitions(
                 if item["metadata"].get("finalizers"):
                     await _strip(client, kind, item, report)
         await asyncio.sleep(POLL_S)
+
+
+async def _named(client: Client, names: Sequence[str]) -> dict[str, JsonObject]:
+    """Those of the definitions that are still there."""
+
+    async def look(name: str) -> JsonObject | None:
+        try:
+            return await client.call("GET", definitions.path(name))
+        except NotFound:
+            return None
+
+    found = await asyncio.gather(*(look(name) for name in names))
+    return {name: live for name, live in zip(names, found, strict=True) if live is not None}
 
 
 async def _all(client: Client, kinds: Sequence[Kind], spaces: Sequence[str]) -> dict[Kind, list[JsonObject]]:

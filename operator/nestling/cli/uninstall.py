@@ -144,11 +144,11 @@ def _unfinished(report: "Report", timeout_s: float) -> Problem:
         shown = [f"{title}: {why}" for title, why in list(report.held.items())[:_SHOWN]]
         more = f" and {len(report.held) - _SHOWN} more" if len(report.held) > _SHOWN else ""
         return Problem(
-            f"{len(report.held)} objects are held: {'; '.join(shown)}{more}",
+            f"{output.counted(len(report.held), 'object')} cannot go: {'; '.join(shown)}{more}",
             next_step="have their owner let them go, then run `nestling uninstall` again",
         )
     return Problem(
-        f"{report.left.total()} objects are still there after {timeout_s:g} s",
+        f"{output.counted(report.left.total(), 'object')} still there after {timeout_s:g} s",
         next_step="run `nestling uninstall` again; it goes on where it stopped",
         exit_code=exit_codes.UNAVAILABLE,
     )
@@ -156,14 +156,12 @@ def _unfinished(report: "Report", timeout_s: float) -> Problem:
 
 def _summary(report: "Report", spaces: Sequence[str]) -> str:
     objects = report.deleted.total()
-    text = (
-        f"{objects} {'object' if objects == 1 else 'objects'} deleted" if objects else "no objects were there"
-    )
+    text = f"{output.counted(objects, 'object')} deleted" if objects else "no objects were there"
     taken = report.stripped.total()
     if taken:
         text += f" ({taken} needed their finalizers taken away)"
     if report.definitions:
-        text += f", {len(report.definitions)} kinds removed"
+        text += f", {output.counted(len(report.definitions), 'kind')} removed"
     if spaces:
         text += f"; the kinds stay, and so does the host namespace {', '.join(spaces)}"
     return text
