@@ -10,7 +10,7 @@ from random import Random
 
 import orjson
 
-from nestling.apiserver import builtin, crd, discovery, openapi, render, scale
+from nestling.apiserver import builtin, crd, discovery, openapi, render, review, scale
 from nestling.apiserver.count import Counts
 from nestling.apiserver.exchange import Request, Response
 from nestling.apiserver.garbage import Collector
@@ -79,7 +79,7 @@ class Api:
         started = time.perf_counter()
         verb, resource = "", None
         try:
-            at = route(request.path)
+            at = None if request.path == review.PATH else route(request.path)
             if at is None:
                 response = self._answer_other(request)
             else:
@@ -141,6 +141,8 @@ class Api:
     def _answer_other(self, request: Request) -> Response:
         if request.path in _ALIVE or request.path.startswith(tuple(f"{path}/" for path in _ALIVE)):
             return Response(200, b"ok", content_type="text/plain; charset=utf-8")
+        if request.path == review.PATH and request.method == "POST":
+            return review.answer(request)
         answer = discovery.answer(self.state.registry, request) or openapi.answer(
             self.state.registry, request
         )

@@ -13,7 +13,7 @@ import orjson
 import yaml
 
 from nestling.api.json import JsonObject
-from nestling.apiserver import metadata
+from nestling.apiserver import metadata, protobuf
 from nestling.apiserver.exchange import JSON_TYPE, Request
 from nestling.apiserver.refusal import (
     Refusal,
@@ -98,8 +98,16 @@ def decode(request: Request, resource: Resource) -> tuple[JsonObject, list[str]]
             raise bad_request(
                 f"{unrecognized}couldn't get version/kind; yaml parse error: {error}"
             ) from error
+    elif content_type == protobuf.CONTENT_TYPE and not resource.custom:
+        try:
+            return protobuf.decode(body), []
+        except ValueError as error:
+            raise bad_request(f"{unrecognized}{error}") from error
     elif content_type != JSON_TYPE:
-        raise unknown_media_type((JSON_TYPE, YAML_TYPE))
+        accepted = (
+            (JSON_TYPE, YAML_TYPE) if resource.custom else (JSON_TYPE, YAML_TYPE, protobuf.CONTENT_TYPE)
+        )
+        raise unknown_media_type(accepted)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,7 +13,7 @@ import yaml
 
 from nestling.api.json import JsonObject
 from nestling.apiserver import body as bodies
-from nestling.apiserver import metadata, patch, scale
+from nestling.apiserver import metadata, patch, protobuf, scale
 from nestling.apiserver.apply import Applier
 from nestling.apiserver.body import WriteOptions
 from nestling.apiserver.exchange import (
@@ -499,10 +499,13 @@ def delete_options(request: Request) -> JsonObject:
     """The options of a deletion, from the body or the query. Raises Refusal for what is not an object."""
     options: JsonObject = {}
     if request.body.strip():
+        binary = request.content_type == protobuf.CONTENT_TYPE
         try:
-            value = orjson.loads(request.body)
-        except orjson.JSONDecodeError as error:
-            raise bad_request(f"couldn't get version/kind; json parse error: {error}") from error
+            value = protobuf.decode(request.body) if binary else orjson.loads(request.body)
+        except ValueError as error:
+            raise bad_request(
+                f"couldn't get version/kind; {'' if binary else 'json '}parse error: {error}"
+            ) from error
         if not isinstance(value, dict):
             raise bad_request("DeleteOptions must be an object")
         options = cast("JsonObject", value)
