@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from nestling.cli import exit_codes
+from nestling.cli.host import app
 from nestling.host import hosts, probe, process
 from nestling.host.component import controller_kubeconfig, tokens
 from nestling.host.local import STARTING_ORDER
@@ -163,29 +165,30 @@ def test_the_next_run_sweeps_what_a_killed_run_left(real_server: Callable[..., R
 def nestling_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Run `nestling host ...` in a process of its own, with an empty state directory."""
+    """Run `nestling host ...` with an empty state directory: exit status and standard output."""
     monkeypatch.setenv("NESTLING_STATE", str(tmp_path / "state"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
-    program = "from nestling.cli.host import app; app()"
 
     def run(*arguments: str) -> tuple[int, str]:
-        answer = subprocess.run(
-            [sys.executable, "-c", program, *arguments],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=100,
-        )
-        return answer.returncode, answer.stdout
+        result = CliRunner().invoke(app, list(arguments))
+        return result.exit_code, result.stdout
 
     yield run
     for name in hosts.names():
         hosts.down(name, purge=True)
 
 
+def in_a_shell(*arguments: str) -> tuple[int, str]:
+    """The same in a process of its own, which the host must outlive."""
+    program = "from nestling.cli.host import app; app()"
+    command = [sys.executable, "-c", program, *arguments]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=100)
+    return answer.returncode, answer.stdout
+
+
 def test_a_local_host_by_command(nestling_host: Callable[..., tuple[int, str]], local_host: RealHost) -> None:
     del local_host  # where it cannot be had, this test cannot either
-    code, out = nestling_host("up", "local", "--no-controllers")
+    code, out = in_a_shell("up", "local", "--no-controllers")
     assert code == 0
     kubeconfig = out.removeprefix("export KUBECONFIG=").strip()
     server, token = probe.login_of(Path(kubeconfig))
@@ -206,7 +209,7 @@ def test_a_local_host_by_command(nestling_host: Callable[..., tuple[int, str]], 
     again = json.loads(nestling_host("status", "local", "-o", "json")[1])
     assert [part["pid"] for part in again["components"]] == [part["pid"] for part in status["components"]]
 
-    assert nestling_host("down")[0] == 0
+    assert in_a_shell("down")[0] == 0
     assert nestling_host("status", "local")[0] == exit_codes.NOT_FOUND
     assert nestling_host("down", "--purge", "-o", "name") == (0, "host/local\n")
     assert nestling_host("status")[0] == exit_codes.NOT_FOUND
@@ -215,7 +218,7 @@ def test_a_local_host_by_command(nestling_host: Callable[..., tuple[int, str]], 
 
 def test_an_embedded_host_by_command(nestling_host: Callable[..., tuple[int, str]]) -> None:
     started = time.monotonic()
-    code, out = nestling_host("up")
+    code, out = in_a_shell("up")
     took = time.monotonic() - started
     assert code == 0
     kubeconfig = Path(out.removeprefix("export KUBECONFIG=").strip())
@@ -240,3 +243,78 @@ def test_an_embedded_host_by_command(nestling_host: Callable[..., tuple[int, str
     assert nestling_host("down", "--purge")[0] == 0
     assert not kubeconfig.exists()
     assert took < 10, "about one second on an idle machine"
+
+
+def test_a_current_host_by_command(
+    nestling_host: Callable[..., tuple[int, str]], local_host: RealHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(local_host.kubeconfig))
+    assert nestling_host("up", "current") == (0, f"export KUBECONFIG={local_host.kubeconfig}\n")
+    status = json.loads(nestling_host("status", "current", "-o", "json")[1])
+    assert (status["state"], status["server"], status["context"]) == (
+        "running",
+        local_host.server,
+        "nestling-test",
+    )
+    assert nestling_host("down", "current")[0] == 0
+    assert hosts.names() == []
+    assert local_host.request("GET", "/readyz")[0] == 200
+
+
+# kind and Docker, as far as their answers matter here: the cluster is a file, its API server is the
+# fixture's.
+FAKE_KIND = """#!/bin/sh
+echo "kind $*" >> "$FAKE/calls"
+case "$1 $2" in
+"get clusters") ls "$FAKE/clusters";;
+"get nodes") [ ! -e "$FAKE/clusters/$4" ] || echo "$4-control-plane";;
+"get kubeconfig") cat "$FAKE/kubeconfig";;
+"create cluster")
+  [ -z "$FAKE_FAILURE" ] || { printf 'Creating\\nERROR: %s\\nHint\\n' "$FAKE_FAILURE" >&2; exit 1; }
+  touch "$FAKE/clusters/$4" "$FAKE/up"; cp "$FAKE/kubeconfig" "$8";;
+"delete cluster") rm "$FAKE/clusters/$4" "$FAKE/up";;
+esac
+"""
+FAKE_DOCKER = """#!/bin/sh
+echo "docker $*" >> "$FAKE/calls"
+case "$1" in
+start) touch "$FAKE/up";;
+stop) rm "$FAKE/up";;
+ps) [ ! -e "$FAKE/up" ] || echo nestling-kind-control-plane;;
+esac
+"""
+
+
+def test_a_kind_host_by_command(
+    nestling_host: Callable[..., tuple[int, str]],
+    local_host: RealHost,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = tmp_path / "fake"
+    (fake / "clusters").mkdir(parents=True)
+    (fake / "clusters" / "of-somebody-else").touch()
+    for name, text in (("kind", FAKE_KIND), ("docker", FAKE_DOCKER)):
+        (fake / name).write_text(text)
+        (fake / name).chmod(0o755)
+    text = local_host.kubeconfig.read_text().replace("nestling-test", "kind-nestling-kind")
+    (fake / "kubeconfig").write_text(text)
+    monkeypatch.setenv("FAKE", str(fake))
+    monkeypatch.setenv("PATH", f"{fake}:/usr/bin:/bin")
+
+    monkeypatch.setenv("FAKE_FAILURE", "failed to pull image")
+    assert nestling_host("up", "kind") == (exit_codes.UNAVAILABLE, "")
+    monkeypatch.delenv("FAKE_FAILURE")
+
+    code, out = nestling_host("up", "kind", "--image", "node:1")
+    kubeconfig = Path(out.removeprefix("export KUBECONFIG=").strip())
+    assert (code, kubeconfig.read_text(), kubeconfig.stat().st_mode & 0o777) == (0, text, 0o600)
+    assert "--image node:1" in (fake / "calls").read_text()
+    assert nestling_host("status", "kind", "-o", "name") == (0, "host/kind\n")
+    assert nestling_host("down")[0] == 0
+    assert nestling_host("status", "kind")[0] == exit_codes.NOT_FOUND
+    assert (fake / "clusters" / "nestling-kind").exists()
+    assert nestling_host("up", "kind", "-o", "name")[0] == 0
+    assert nestling_host("down", "kind", "--purge")[0] == 0
+    assert [path.name for path in (fake / "clusters").iterdir()] == ["of-somebody-else"]
+    assert not kubeconfig.exists()
