@@ -18,6 +18,7 @@ from nestling.api.kinds import (
     NODE_POOL,
     POD,
     REPLICA_SET,
+    SERVICE,
     Kind,
 )
 from nestling.machinery.cache import Cache
@@ -28,6 +29,7 @@ from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
+from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 from nestling.machinery.view import View
 
@@ -35,7 +37,17 @@ HOST_NAMESPACE = "team-a"
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 BIRTH = NOW - 3600.0
 
-RECORDS: tuple[type[Record], ...] = (Cluster, NodePool, Node, Lease, Pod, ReplicaSet, Deployment)
+RECORDS: tuple[type[Record], ...] = (
+    Cluster,
+    NodePool,
+    Node,
+    Lease,
+    Pod,
+    ReplicaSet,
+    Deployment,
+    Service,
+    EndpointSlice,
+)
 
 _KINDS = {kind.name: kind for kind in BY_PLURAL.values()}
 
@@ -202,6 +214,18 @@ def a_lease(
 def a_cluster(spec: JsonObject | None = None, **meta: Any) -> JsonObject:
     """The VirtualCluster of the host namespace."""
     return an_object(CLUSTER, CLUSTER_NAME, spec=spec or {}, **meta)
+
+
+def a_service(
+    name: str = "web",
+    *,
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A service that selects `app: web` on port 80 and has no address yet."""
+    plain = {"selector": {"app": "web"}, "ports": [{"port": 80}]}
+    return an_object(SERVICE, name, spec={**plain, **(spec or {})}, status=status, **meta)
 
 
 def a_replica_set(
