@@ -1,7 +1,7 @@
 """`python -m nestling.apiserver`: the embedded API server as a process of its own, on loopback.
 
-The state lives in one SQLite file, or in memory without `--data`. SIGTERM ends it politely; SIGKILL loses nothing
-that was acknowledged.
+The state lives in one SQLite file, or in memory without `--data`. SIGTERM ends it politely; SIGKILL loses
+nothing that was acknowledged.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """The Kubernetes API without sockets: one request in, one answer out.
 
-`Api.handle` answers everything that has one answer, `Api.watch` opens a stream. Both are synchronous: an object is
-judged and stored before they return. What follows from a deletion is done by `step` or `settle`, by the caller or,
-with `settles`, right after each write. Time and randomness come in through the constructor.
+`Api.handle` answers everything that has one answer, `Api.watch` opens a stream. Both are synchronous: an
+object is judged and stored before they return. What follows from a deletion is done by `step` or `settle`, by
+the caller or, with `settles`, right after each write. Time and randomness come in through the constructor.
 """
 
 import time
@@ -11,7 +11,7 @@ from random import Random
 import orjson
 
 from nestling.apiserver import builtin, crd, discovery, openapi, render, review, scale
-from nestling.apiserver.count import Counts
+from nestling.apiserver.count import CONTENT_TYPE, Counts
 from nestling.apiserver.exchange import Request, Response
 from nestling.apiserver.garbage import Collector
 from nestling.apiserver.reader import Reader, parse_revision, shown
@@ -51,8 +51,8 @@ class Api:
     ) -> None:
         """Serve `store`, by default a fresh one in memory.
 
-        With `random`, UIDs and generated names come from it, so that a run can be repeated. With `settles`, garbage
-        is collected before each answer; otherwise by `step` and `settle`.
+        With `random`, UIDs and generated names come from it, so that a run can be repeated. With `settles`,
+        garbage is collected before each answer; otherwise by `step` and `settle`.
         """
         self.state = State(
             Store() if store is None else store, SystemClock() if clock is None else clock, random
@@ -77,7 +77,7 @@ class Api:
     def handle(self, request: Request) -> Response:
         """Answer one request; errors become `Status` answers."""
         started = time.perf_counter()
-        verb, resource = "", None
+        verb, resource, at = "", None, None
         try:
             at = None if request.path == review.PATH else route(request.path)
             if at is None:
@@ -90,7 +90,8 @@ class Api:
                     self._collector.settle()
         except Refusal as refusal:
             response = refusal.response()
-        self.counts.observe(verb, resource, response.status, time.perf_counter() - started)
+        subresource = at.subresource if at else ""
+        self.counts.observe(verb, resource, subresource, response.status, time.perf_counter() - started)
         return response
 
     def watch(self, request: Request) -> Watch | Response:
@@ -103,9 +104,9 @@ class Api:
             resource = self._resource(at)
             watch = self._open(request, at, resource)
         except Refusal as refusal:
-            self.counts.observe("watch", resource, refusal.code, 0.0)
+            self.counts.observe("watch", resource, "", refusal.code, 0.0)
             return refusal.response()
-        self.counts.observe("watch", resource, 200, 0.0)
+        self.counts.observe("watch", resource, "", 200, 0.0)
         return watch
 
     # What happens by itself
@@ -141,6 +142,8 @@ class Api:
     def _answer_other(self, request: Request) -> Response:
         if request.path in _ALIVE or request.path.startswith(tuple(f"{path}/" for path in _ALIVE)):
             return Response(200, b"ok", content_type="text/plain; charset=utf-8")
+        if request.path == "/metrics":
+            return Response(200, self.counts.exposition(), content_type=CONTENT_TYPE)
         if request.path == review.PATH and request.method == "POST":
             return review.answer(request)
         answer = discovery.answer(self.state.registry, request) or openapi.answer(

@@ -122,7 +122,7 @@ def decode(request: Request, resource: Resource) -> tuple[JsonObject, list[str]]
 
 def repeated_fields(body: bytes, value: Any) -> list[str]:
     """Fields given twice in `body`, whose parsed form is `value`."""
-    # A compact text without repetitions is as long as what we would write; only another text needs the slow look.
+    # A compact text without repetitions is as long as what we would write: only others need a slow look.
     if len(orjson.dumps(value)) == len(body):
         return []
     return _duplicates(body)

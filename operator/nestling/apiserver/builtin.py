@@ -4,6 +4,8 @@ Their schemas hold what the fields are; the little behaviour they have stands be
 Source: Kubernetes 1.37, k8s.io/api and pkg/registry.
 """
 
+import base64
+import re
 from typing import Any, Final
 
 from nestling.api.json import JsonObject
@@ -113,8 +115,6 @@ def _prepare_namespace(new: JsonObject, old: JsonObject | None) -> None:
 
 
 def _prepare_secret(new: JsonObject, old: JsonObject | None) -> None:
-    import base64
-
     given = new.pop("stringData", None)
     if isinstance(given, dict):
         encoded = {key: base64.b64encode(str(value).encode()).decode() for key, value in given.items()}
@@ -122,7 +122,7 @@ def _prepare_secret(new: JsonObject, old: JsonObject | None) -> None:
     new.setdefault("type", "Opaque")
 
 
-_KEY: Final = metadata.re.compile(r"[-._a-zA-Z0-9]+", metadata.re.ASCII)
+_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
 def _check_keys(new: JsonObject, field: str) -> list[Violation]:
@@ -235,8 +235,7 @@ def _paths(*dotted: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 _EVENT_SELECTABLE: Final = (
-    *_paths(*(f"involvedObject.{key}" for key in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion",
-                                                    "fieldPath"))),
+    *_paths(*(f"involvedObject.{key}" for key in _REFERENCE["properties"])),
     *_paths("reason", "reportingComponent", "type"),
     ("source", ("source", "component")),
 )  # fmt: skip
@@ -259,19 +258,22 @@ def resources() -> list[Resource]:
                  schema=Schema(NAMESPACE_SCHEMA), has_status=True, name_check=metadata.label,
                  prepare=_prepare_namespace, selectable=_paths("status.phase")),
         Resource("", "v1", EVENT, "Event", EVENT, short_names=("ev",), schema=Schema(EVENT_SCHEMA),
-                 prepare=_prepare_event, check=_check_event, selectable=_EVENT_SELECTABLE, create_on_update=True),
-        Resource("events.k8s.io", "v1", EVENT, "Event", EVENT, short_names=("ev",), schema=Schema(NEW_EVENT_SCHEMA),
+                 prepare=_prepare_event, check=_check_event, selectable=_EVENT_SELECTABLE,
+                 create_on_update=True),
+        Resource("events.k8s.io", "v1", EVENT, "Event", EVENT, short_names=("ev",),
+                 schema=Schema(NEW_EVENT_SCHEMA),
                  to_storage=event_to_core, from_storage=event_from_core, selectable=_NEW_EVENT_SELECTABLE,
                  create_on_update=True),
         Resource("", "v1", "configmaps", "ConfigMap", "configmaps", short_names=("cm",),
                  schema=Schema(CONFIG_MAP_SCHEMA), check=_check_config_map),
-        Resource("", "v1", "secrets", "Secret", "secrets", schema=Schema(SECRET_SCHEMA), prepare=_prepare_secret,
-                 check=_check_secret, selectable=_paths("type")),
+        Resource("", "v1", "secrets", "Secret", "secrets", schema=Schema(SECRET_SCHEMA),
+                 prepare=_prepare_secret, check=_check_secret, selectable=_paths("type")),
         Resource("", "v1", "serviceaccounts", "ServiceAccount", "serviceaccounts", short_names=("sa",),
                  schema=Schema(SERVICE_ACCOUNT_SCHEMA),
                  merge_keys={"secrets": "name", "imagePullSecrets": "name"}),
         Resource("coordination.k8s.io", "v1", "leases", "Lease", "leases.coordination.k8s.io",
-                 schema=Schema(LEASE_SCHEMA), check=_check_lease, unconditional_update=False, create_on_update=True),
+                 schema=Schema(LEASE_SCHEMA), check=_check_lease, unconditional_update=False,
+                 create_on_update=True),
         crd.RESOURCE,
     ]  # fmt: skip
 

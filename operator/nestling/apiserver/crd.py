@@ -2,9 +2,11 @@
 
 A definition is established at once: names are checked against what is served already, and the conditions
 NamesAccepted and Established tell.
-Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apis/apiextensions (validation) and pkg/controller.
+Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apis/apiextensions (validation) and
+pkg/controller.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from nestling.api.json import JsonObject
@@ -233,8 +235,11 @@ def _resource(spec: JsonObject, version: JsonObject, storage_version: str) -> Re
     subresources = version.get("subresources") or {}
     scale = subresources.get("scale")
 
-    def convert_to(target: str) -> Any:
-        return lambda stored: {**stored, "apiVersion": f"{group}/{target}"}
+    def convert_to(target: str) -> Callable[[JsonObject], JsonObject]:
+        def convert(body: JsonObject) -> JsonObject:
+            return {**body, "apiVersion": f"{group}/{target}"}
+
+        return convert
 
     converts = name != storage_version
     return Resource(

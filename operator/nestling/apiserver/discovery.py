@@ -1,4 +1,4 @@
-"""Discovery: what the server serves, as group lists, resource lists, and the aggregated form that kubectl asks for.
+"""Discovery: what the server serves, as group and resource lists, and in the aggregated form of kubectl.
 
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/endpoints/discovery and api/apidiscovery/v2.
 """

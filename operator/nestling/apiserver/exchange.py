@@ -1,7 +1,7 @@
 """One request and its answer, free of sockets.
 
-The HTTP server, the in-process transport and the tests all speak these two records with the core, so that the core
-can be driven without an event loop.
+The HTTP server, the in-process transport and the tests all speak these two records with the core, so that the
+core can be driven without an event loop.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
-"""The functions that Kubernetes adds to CEL: quantities, addresses, URLs, regular expressions, lists, named formats.
+"""The functions that Kubernetes adds to CEL: quantities, addresses, URLs, expressions, lists, named formats.
 
-A quantity travels through CEL as a small map, an address as its text; whoever compares or computes with them takes
-them apart again. A function raises ValueError for an argument it cannot read, which makes the rule fail.
+A quantity travels through CEL as a small map, an address as its text; whoever compares or computes with them
+takes them apart again. A function raises ValueError for an argument it cannot read, which makes the rule
+fail.
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/cel/library.
 """
 
@@ -9,11 +10,12 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from cel import OptionalValue
-from cel.stdlib import STDLIB_FUNCTIONS as STDLIB_FUNCTIONS
+from cel.stdlib import STDLIB_FUNCTIONS
 
 from nestling.api import quantity as quantities
 from nestling.apiserver import formats, metadata
@@ -62,6 +64,13 @@ def _is(parse: Callable[[str], object]) -> Callable[[Any], bool]:
         return True
 
     return check
+
+
+_address: Final = ipaddress.ip_address
+_LINK_LOCAL_MULTICAST: Final = {
+    4: ipaddress.ip_network("224.0.0.0/24"),
+    6: ipaddress.ip_network("ff02::/16"),
+}
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -116,7 +125,7 @@ def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
 
 
 def _is_sorted(items: list[Any]) -> bool:
-    return all(left <= right for left, right in zip(items, items[1:], strict=False))
+    return all(left <= right for left, right in pairwise(items))
 
 
 def _index_of(where: Any, what: Any, *start: int) -> int:
@@ -135,10 +144,15 @@ def _complaints_of_generated(check: Callable[[str], list[str]]) -> Callable[[str
     return lambda text: check(f"{text[:-1]}a" if text.endswith("-") else text)
 
 
+DNS1035_TEXT: Final = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
+    "character, and end with an alphanumeric character"
+)
+
+
 def _dns1035(text: str) -> list[str]:
     good = len(text) <= 63 and re.fullmatch("[a-z]([-a-z0-9]*[a-z0-9])?", text)
-    return [] if good else ["a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
-                            "alphabetic character, and end with an alphanumeric character"]  # fmt: skip
+    return [] if good else [DNS1035_TEXT]
 
 
 def _by_format(name: str) -> Callable[[str], list[str]]:
@@ -202,12 +216,97 @@ def _format_text(template: str, values: list[Any]) -> str:
 
 def _named_formats() -> dict[str, Callable[..., Any]]:
     def of(name: str) -> Callable[..., Any]:
-        return lambda _format: {_FORMAT: name}
+        def form(_format: Any) -> dict[str, str]:
+            return {_FORMAT: name}
+
+        return form
 
     return {name: of(name) for name in _FORMATS}
 
 
-_ADDRESS: Final = ipaddress.ip_address
+def _is_integer(value: Any) -> bool:
+    return _amount(value).denominator == 1
+
+
+def _as_float(value: Any) -> float:
+    return float(_amount(value))
+
+
+def _add(left: Any, right: Any) -> dict[str, str]:
+    return _wrapped(_amount(left) + _amount(right))
+
+
+def _sub(left: Any, right: Any) -> dict[str, str]:
+    return _wrapped(_amount(left) - _amount(right))
+
+
+def _is_greater(left: Any, right: Any) -> bool:
+    return _compare(left, right) > 0
+
+
+def _is_less(left: Any, right: Any) -> bool:
+    return _compare(left, right) < 0
+
+
+def _is_canonical(text: str) -> bool:
+    return str(_address(text)) == text
+
+
+def _family(text: str) -> int:
+    return _address(text).version
+
+
+def _is_unspecified(text: str) -> bool:
+    return _address(text).is_unspecified
+
+
+def _is_loopback(text: str) -> bool:
+    return _address(text).is_loopback
+
+
+def _is_link_local_multicast(text: str) -> bool:
+    address = _address(text)
+    return address in _LINK_LOCAL_MULTICAST[address.version]
+
+
+def _is_link_local_unicast(text: str) -> bool:
+    return _address(text).is_link_local
+
+
+def _is_global_unicast(text: str) -> bool:
+    address = _address(text)
+    return not (
+        address.is_loopback or address.is_multicast or address.is_link_local or address.is_unspecified
+    )
+
+
+def _contains_ip(outer: str, inner: str) -> bool:
+    return _address(inner) in _network(outer)
+
+
+def _masked(text: str) -> str:
+    return str(_network(text))
+
+
+def _prefix_length(text: str) -> int:
+    return _network(text).prefixlen
+
+
+def _scheme(text: str) -> str:
+    return urlsplit(text).scheme
+
+
+def _host(text: str) -> str:
+    return urlsplit(text).netloc.rpartition("@")[2]
+
+
+def _hostname(text: str) -> str:
+    return urlsplit(text).hostname or ""
+
+
+def _path(text: str) -> str:
+    return urlsplit(text).path
+
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     **{
@@ -217,43 +316,36 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "quantity": _quantity,
     "isQuantity": quantities.is_quantity,
     "sign": _sign,
-    "isInteger": lambda value: _amount(value).denominator == 1,
+    "isInteger": _is_integer,
     "asInteger": _as_integer,
-    "asApproximateFloat": lambda value: float(_amount(value)),
-    "add": lambda left, right: _wrapped(_amount(left) + _amount(right)),
-    "sub": lambda left, right: _wrapped(_amount(left) - _amount(right)),
-    "isGreaterThan": lambda left, right: _compare(left, right) > 0,
-    "isLessThan": lambda left, right: _compare(left, right) < 0,
+    "asApproximateFloat": _as_float,
+    "add": _add,
+    "sub": _sub,
+    "isGreaterThan": _is_greater,
+    "isLessThan": _is_less,
     "compareTo": _compare,
     "ip": _ip,
-    "isIP": _is(_ADDRESS),
-    "isCanonical": lambda text: str(_ADDRESS(text)) == text,
-    "family": lambda text: _ADDRESS(text).version,
-    "isUnspecified": lambda text: _ADDRESS(text).is_unspecified,
-    "isLoopback": lambda text: _ADDRESS(text).is_loopback,
-    "isLinkLocalMulticast": lambda text: _ADDRESS(text).is_multicast and _ADDRESS(text).is_link_local,
-    "isLinkLocalUnicast": lambda text: _ADDRESS(text).is_link_local and not _ADDRESS(text).is_multicast,
-    "isGlobalUnicast": lambda text: (
-        not (
-            _ADDRESS(text).is_loopback
-            or _ADDRESS(text).is_multicast
-            or _ADDRESS(text).is_link_local
-            or _ADDRESS(text).is_unspecified
-        )
-    ),
+    "isIP": _is(_address),
+    "isCanonical": _is_canonical,
+    "family": _family,
+    "isUnspecified": _is_unspecified,
+    "isLoopback": _is_loopback,
+    "isLinkLocalMulticast": _is_link_local_multicast,
+    "isLinkLocalUnicast": _is_link_local_unicast,
+    "isGlobalUnicast": _is_global_unicast,
     "cidr": _cidr,
     "isCIDR": _is(_network),
-    "containsIP": lambda outer, inner: _ADDRESS(inner) in _network(outer),
+    "containsIP": _contains_ip,
     "containsCIDR": _contains_cidr,
-    "masked": lambda text: str(_network(text)),
-    "prefixLength": lambda text: _network(text).prefixlen,
+    "masked": _masked,
+    "prefixLength": _prefix_length,
     "url": _url,
     "isURL": _is(_url),
-    "getScheme": lambda text: urlsplit(text).scheme,
-    "getHost": lambda text: urlsplit(text).netloc.rpartition("@")[2],
-    "getHostname": lambda text: urlsplit(text).hostname or "",
+    "getScheme": _scheme,
+    "getHost": _host,
+    "getHostname": _hostname,
     "getPort": _port,
-    "getEscapedPath": lambda text: urlsplit(text).path,
+    "getEscapedPath": _path,
     "getQuery": _query,
     "find": _find,
     "findAll": _find_all,
@@ -271,10 +363,11 @@ QUALIFIED: Final = {name.rpartition(".")[2]: name for name in STDLIB_FUNCTIONS i
 
 BUILT_IN: Final = frozenset(
     {
-        "size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double", "string", "bytes", "bool",
-        "type", "dyn", "duration", "timestamp", "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek",
-        "getDayOfYear", "getHours", "getMinutes", "getSeconds", "getMilliseconds", "has", "hasValue", "value", "orValue",
-        "or", "of", "none", "optMap", "optFlatMap", "max", "min",
+        *("size", "contains", "startsWith", "endsWith", "matches", "has", "type", "dyn", "max", "min"),
+        *("int", "uint", "double", "string", "bytes", "bool", "duration", "timestamp"),
+        *("getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"),
+        *("getHours", "getMinutes", "getSeconds", "getMilliseconds"),
+        *("hasValue", "value", "orValue", "or", "of", "none", "optMap", "optFlatMap"),
     }
-)  # fmt: skip
+)
 """Functions that the library itself has."""

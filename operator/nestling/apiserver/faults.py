@@ -1,8 +1,8 @@
 """Faults on purpose: what a network, a proxy or an overloaded server would do, at chosen requests.
 
-A `Rule` says which requests it concerns, how many of them to let pass first and how often to strike; nothing is
-random, so a failing test fails again. The transports consult `Faults` around the core; the core knows nothing of it,
-and over HTTP there is no way to reach it unless the server was built with a `Faults` object.
+A `Rule` says which requests it concerns, how many of them to let pass first and how often to strike; nothing
+is random, so a failing test fails again. The transports consult `Faults` around the core; the core knows
+nothing of it, and over HTTP there is no way to reach it unless the server was built with a `Faults` object.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,8 +69,8 @@ class Rule:
         return True
 
 
-class AnswerLost(Exception):  # noqa: N818 - a state of the world: the caller cannot know what happened
-    """The client gets no answer. `applied` tells the test, not the client, whether the request was carried out."""
+class AnswerLost(Exception):
+    """The client gets no answer. `applied` tells the test, not the client, whether the server acted."""
 
     def __init__(self, *, applied: bool) -> None:
         super().__init__("the answer was lost" if applied else "the request was lost")
@@ -99,7 +99,7 @@ class Faults:
     def pass_through(
         self, request: Request, handle: Callable[[Request], Response], compact: Callable[[], None]
     ) -> Response:
-        """Answer `request` by `handle`, or by the rules. Raises AnswerLost when the client would hear nothing."""
+        """Answer by `handle` or by the rules. Raises AnswerLost when the client would hear nothing."""
         if self._striking("compact", request):
             compact()
         if self._striking("lose-request", request):

@@ -1,7 +1,8 @@
 """The string formats that a CRD may ask for, as kube-apiserver understands them.
 
 A format that is not in `CHECKS` is documentation only, as upstream.
-Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apiserver/validation/formats.go and kube-openapi's strfmt.
+Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apiserver/validation/formats.go and kube-openapi's
+strfmt.
 """
 
 import base64

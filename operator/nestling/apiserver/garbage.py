@@ -1,7 +1,7 @@
 """What follows a deletion: dependents of a gone owner, the content of a dying namespace or definition.
 
-On a real host these are controllers with their own delay; here they are a queue that is worked off step by step, so
-that a test can look between two steps. Each step is one write or none.
+On a real host these are controllers with their own delay; here they are a queue that is worked off step by
+step, so that a test can look between two steps. Each step is one write or none.
 Source: Kubernetes 1.37, pkg/controller/garbagecollector, pkg/controller/namespace/deletion, and
 apiextensions-apiserver/pkg/controller/finalizer.
 """
@@ -136,7 +136,7 @@ class Collector:
                 found.append((resource, record))
         return found
 
-    def _owner(self, owner: JsonObject, namespace: str) -> Record | None | bool:
+    def _owner(self, owner: JsonObject, namespace: str) -> Record | bool | None:
         """The owner's record, None when it is surely gone, True when that cannot be told."""
         spot = self._spots.get(owner["uid"])
         kind = self._state.registry.of_kind(owner.get("apiVersion", ""), owner.get("kind", ""))

@@ -1,14 +1,13 @@
 """The embedded API server on HTTP: aiohttp in front of the core.
 
-A request is answered when everything it may have seen is durable, and a watch sends only durable changes, so a client
-never learns of something that a crash could take back. Everything but health needs the bearer token.
+A request is answered when everything it may have seen is durable, and a watch sends only durable changes, so
+a client never learns of something that a crash could take back. Everything but health needs the bearer token.
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/endpoints/handlers and pkg/server/healthz.
 """
 
 import asyncio
 import hmac
 import ssl
-from collections.abc import Callable
 from typing import Final
 
 import orjson
@@ -35,7 +34,7 @@ class Server:
     """Serves one `Api` on a loopback port."""
 
     def __init__(self, api: Api, *, tokens: frozenset[str], faults: Faults | None = None) -> None:
-        """Serve `api` to whoever knows one of `tokens`. Faults strike only when an object for them is given."""
+        """Serve `api` to whoever knows one of `tokens`; faults strike only when they are given."""
         self._api = api
         self._tokens = [token.encode() for token in tokens]
         self._faults = faults

@@ -1,7 +1,7 @@
 """The embedded API server as a transport of Nestling's client, without sockets.
 
-Whatever the client can do to a host, it can do here: the same bytes go in and out. An event loop is needed only to
-wait for the next change of a watch. Faults strike here as they would on the way.
+Whatever the client can do to a host, it can do here: the same bytes go in and out. An event loop is needed
+only to wait for the next change of a watch. Faults strike here as they would on the way.
 """
 
 import asyncio

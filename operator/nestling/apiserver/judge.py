@@ -1,8 +1,9 @@
-"""Whether a complete object may be stored: schema, keyed lists, scale, CEL rules, and what a resource adds itself.
+"""Whether a complete object may be stored: schema, keyed lists, scale, CEL rules, a resource's own checks.
 
-On an update, a complaint about a part that did not change is dropped, so that an object from before a stricter schema
-can still be worked with.
-Source: Kubernetes 1.37, apiextensions-apiserver/pkg/registry/customresource (strategy, validator, ratcheting).
+On an update, a complaint about a part that did not change is dropped, so that an object from before a
+stricter schema can still be worked with.
+Source: Kubernetes 1.37, apiextensions-apiserver/pkg/registry/customresource (strategy, validator,
+ratcheting).
 """
 
 import re

@@ -41,6 +41,7 @@ QUALIFIED_TEXT: Final = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
 )
+KEY_TEXT: Final = f"a valid label key {QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 VALUE_TEXT: Final = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
     "and must start and end with an alphanumeric character "
@@ -79,9 +80,7 @@ def qualified_name(key: str) -> list[str]:
     complaints: list[str] = []
     if slash:
         if "/" in prefix:
-            return [
-                f"a valid label key {QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            ]
+            return [KEY_TEXT]
         if not prefix:
             complaints.append("prefix part must be non-empty")
         else:
@@ -154,7 +153,8 @@ def _check_owners(owners: list[JsonObject]) -> list[Violation]:
             invalid(
                 "metadata.ownerReferences",
                 owners,
-                f'Only one reference can have Controller set to true. Found "true" in references for {first} and {second}',
+                "Only one reference can have Controller set to true. "
+                f'Found "true" in references for {first} and {second}',
             )
         )
     return found

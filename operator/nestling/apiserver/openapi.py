@@ -1,8 +1,9 @@
-"""OpenAPI: enough for `kubectl explain`, for client-side apply, and for kubectl to see that the server validates.
+"""OpenAPI: enough for `kubectl explain`, and for kubectl to see that the server itself validates.
 
-`/openapi/v3` lists one document per group version, made when asked for. `/openapi/v2` exists for clients that still
-read it, as one JSON document of definitions; kubectl reads v3.
-Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/handler3 and apiextensions-apiserver/pkg/controller/openapi/builder.
+`/openapi/v3` lists one document per group version, made when asked for. `/openapi/v2` exists for clients that
+still read it, as one JSON document of definitions; kubectl reads v3.
+Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/handler3 and
+apiextensions-apiserver/pkg/controller/openapi/builder.
 """
 
 import hashlib

@@ -33,7 +33,7 @@ def merge(old: Any, patch: Any) -> Any:
 
 
 def apply_operations(old: JsonObject, operations: Any) -> JsonObject:
-    """Apply a JSON patch. Raises Refusal: 400 for a malformed patch, 422 for one that does not fit the object."""
+    """Apply a JSON patch. Raises Refusal: 400 for a malformed patch, 422 for one that does not fit."""
     if not isinstance(operations, list):
         raise bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
     if len(operations) > MAX_OPERATIONS:
@@ -55,8 +55,8 @@ def apply_operations(old: JsonObject, operations: Any) -> JsonObject:
 def strategic(old: Any, patch: JsonObject, keys: Mapping[str, str], path: str = "") -> JsonObject:
     """Apply a strategic merge patch.
 
-    `keys` gives, per path of a list, the field that tells its items apart; an empty text marks a list of plain values
-    that is merged as a set. Lists at other paths are replaced.
+    `keys` gives, per path of a list, the field that tells its items apart; an empty text marks a list of
+    plain values that is merged as a set. Lists at other paths are replaced.
     """
     if patch.get("$patch") == "delete":
         return {}

@@ -1,6 +1,7 @@
-"""Protocol buffers of the few built-in kinds that typed Go clients send that way, `kubectl create namespace` above all.
+"""Protocol buffers of the built-in kinds that typed Go clients send that way, `kubectl create` above all.
 
-Only reading: answers are JSON, which every such client also accepts. A message is described by its field numbers.
+Only reading: answers are JSON, which every such client also accepts. A message is described by its field
+numbers.
 Source: Kubernetes 1.37, the generated.proto files of k8s.io/api and k8s.io/apimachinery.
 """
 

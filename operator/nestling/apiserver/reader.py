@@ -1,6 +1,7 @@
 """Get and list: bytes of the store, joined, never parsed unless the client wants another form.
 
-A list with `limit` is a page of the state at one revision; the continue token names that revision and the last place.
+A list with `limit` is a page of the state at one revision; the continue token names that revision and the
+last place.
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/storage (continue tokens, resourceVersionMatch).
 """
 
@@ -29,10 +30,11 @@ from nestling.apiserver.store import Compacted
 
 TOKEN_VERSION: Final = "meta.k8s.io/v1"  # noqa: S105 - not a secret
 TOO_OLD: Final = (
-    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
-    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
-    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
-    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+    "The provided continue parameter is too old to display a consistent list result. "
+    "You can start a new list without the continue parameter, or use the continue token in this response "
+    "to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent "
+    "list - objects that were created, modified, or deleted between the time the first chunk was returned "
+    "and now may show up in the list."
 )
 
 

@@ -1,7 +1,7 @@
-"""One stored version of one object: the bytes that clients get, and the few facts that the server itself asks for.
+"""One stored version of one object: the bytes that clients get, and the few facts the server asks for.
 
-Objects are kept as JSON text. Lists and watch events join these bytes without parsing them; the facts beside them are
-taken once, at the write, from the object that was in hand anyway.
+Objects are kept as JSON text. Lists and watch events join these bytes without parsing them; the facts beside
+them are taken once, at the write, from the object that was in hand anyway.
 """
 
 from collections.abc import Mapping

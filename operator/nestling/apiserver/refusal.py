@@ -1,6 +1,7 @@
-"""The errors of the API: a `Status` object with code, reason, message and causes, as kube-apiserver words them.
+"""The errors of the API: `Status` objects with code, reason, message and causes, in kube-apiserver's words.
 
-Anything below the core raises `Refusal`; the core turns it into an answer. The sentences are declared here once.
+Anything below the core raises `Refusal`; the core turns it into an answer. The sentences are declared here
+once.
 Source: Kubernetes 1.37, k8s.io/apimachinery/pkg/api/errors/errors.go and pkg/util/validation/field/errors.go.
 """
 
@@ -97,7 +98,7 @@ def too_many(path: str, actual: int, limit: int) -> Violation:
     return Violation("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} {noun}")
 
 
-class Refusal(Exception):  # noqa: N818 - named after what the server does; the client's word for it is the same
+class Refusal(Exception):
     """The server's no. Carries everything the `Status` object needs."""
 
     def __init__(

@@ -1,7 +1,7 @@
 """What the server serves: one `Resource` per group, version and plural, and the registry that finds them.
 
-Built-in resources and custom ones are the same record; what sets a built-in apart is data (columns, schema) and, for a
-few, a pair of functions.
+Built-in resources and custom ones are the same record; what sets a built-in apart is data (columns, schema)
+and, for a few, a pair of functions.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +19,7 @@ VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One printed column: where its value lies, and how wide a terminal must be (priority 0 is always shown)."""
+    """One printed column: where its value lies; columns of a priority above 0 are for wide output."""
 
     name: str
     type: str

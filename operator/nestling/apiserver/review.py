@@ -1,4 +1,4 @@
-"""May I? Whoever holds a token of this server may do everything, so the answer to a SelfSubjectAccessReview is yes."""
+"""May I? Whoever holds a token of this server may do everything, so the answer is yes."""
 
 from typing import Final
 

@@ -20,8 +20,8 @@ class Route:
 def route(path: str) -> Route | None:
     """Take a resource path apart; None when it is none.
 
-    `/api/v1/namespaces/x` names a namespace, `/api/v1/namespaces/x/pods` pods in one: the number of parts decides,
-    except for the subresources of a namespace itself.
+    `/api/v1/namespaces/x` names a namespace, `/api/v1/namespaces/x/pods` pods in one: the number of parts
+    decides, except for the subresources of a namespace itself.
     """
     parts = path.strip("/").split("/")
     match parts:

@@ -1,10 +1,11 @@
 """CEL rules of a schema (`x-kubernetes-validations`): compiled once, asked at every write.
 
-Most rules look at two or three fields of a large object, and handing an object over to CEL costs more than evaluating
-the rule, so only the fields that the text of a rule names are handed over, and a verdict is remembered: rules are pure,
-and the pods of one ReplicaSet differ in little more than their names. A rule that the library cannot evaluate is
-logged once, listed by `unsupported`, and lets objects pass; everything else a rule does, it does here too:
-transition rules, optionalOldSelf, messageExpression, fieldPath, reason, and no complaint about what did not change.
+Most rules look at two or three fields of a large object, and handing an object over to CEL costs more than
+evaluating the rule, so only the fields that the text of a rule names are handed over, and a verdict is
+remembered: rules are pure, and the pods of one ReplicaSet differ in little more than their names. A rule that
+the library cannot evaluate is logged once, listed by `unsupported`, and lets objects pass; everything else a
+rule does, it does here too: transition rules, optionalOldSelf, messageExpression, fieldPath, reason, and no
+complaint about what did not change.
 Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go.
 """
 
@@ -18,6 +19,7 @@ from typing import Any, Final
 import cel
 import orjson
 import structlog
+from cel.stdlib import STDLIB_FUNCTIONS
 
 from nestling.api.json import JsonObject
 from nestling.apiserver import extension
@@ -26,8 +28,10 @@ from nestling.apiserver.refusal import Violation, duplicate, forbidden, invalid,
 log = structlog.get_logger(__name__)
 
 _RESERVED: Final = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var void "
-    "while".split()
+    {
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
+        *("import", "let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    }
 )
 _SIGNS: Final = (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__"))
 _LITERAL: Final = re.compile(r"""r?'(?:[^'\\]|\\.)*'|r?"(?:[^"\\]|\\.)*\"""")
@@ -264,7 +268,7 @@ def _context(names: set[str]) -> cel.Context:
         context.add_function(name, extension.FUNCTIONS[name])
     for short, full in extension.QUALIFIED.items():
         if short in names or short in extension.BUILT_IN:
-            context.add_function(full, extension.STDLIB_FUNCTIONS[full])
+            context.add_function(full, STDLIB_FUNCTIONS[full])
     context.add_variable("format", {})
     return context
 

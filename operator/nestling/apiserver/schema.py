@@ -1,8 +1,8 @@
 """A structural schema, compiled once: what to drop, what to fill in, what to refuse.
 
-`Schema.admit` walks an object a single time: it prunes what the schema does not know, drops nulls where null is not
-allowed, fills in defaults, and notes duplicates in keyed lists. `Schema.check` then asks a compiled JSON Schema
-validator, in Rust, and only when that says no are the sentences made. CEL rules live in `rules`.
+`Schema.admit` walks an object a single time: it prunes what the schema does not know, drops nulls where null
+is not allowed, fills in defaults, and notes duplicates in keyed lists. `Schema.check` then asks a compiled
+JSON Schema validator, in Rust, and only when that says no are the sentences made. CEL rules live in `rules`.
 Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apiserver/schema (pruning, defaulting, listtype).
 """
 
@@ -18,8 +18,10 @@ from nestling.apiserver import formats, verdict
 from nestling.apiserver.refusal import Violation, duplicate
 
 _SCALARS: Final = (str, int, float, bool)
-_STRUCTURE: Final = ("minLength", "maxLength", "pattern", "minItems", "maxItems", "minProperties", "maxProperties",
-                     "multipleOf", "enum", "required", "uniqueItems")  # fmt: skip
+_STRUCTURE: Final = (
+    *("minLength", "maxLength", "pattern", "minItems", "maxItems", "minProperties", "maxProperties"),
+    *("multipleOf", "enum", "required", "uniqueItems"),
+)
 INT32: Final = {"minimum": -(2**31), "maximum": 2**31 - 1}
 
 
@@ -157,7 +159,7 @@ class Schema:
         self._defaulting = defaulting
         self._validator = jsonschema_rs.validator_for(
             json_schema(source, root=True),
-            formats=formats.CHECKS,
+            formats=dict(formats.CHECKS),
             validate_formats=True,
             ignore_unknown_formats=True,
             pattern_options=jsonschema_rs.RegexOptions(),
@@ -187,9 +189,7 @@ class Schema:
             for index, item in enumerate(value):
                 if type(item) is dict or type(item) is list:
                     self._walk(items, item, f"{path}[{index}]", findings)
-            if node.map_keys:
-                self._find_repeated(node, value, path, findings)
-            elif node.is_set:
+            if node.map_keys or node.is_set:
                 self._find_repeated(node, value, path, findings)
 
     def _walk_map(self, node: Node, value: JsonObject, path: str, findings: Findings) -> None:

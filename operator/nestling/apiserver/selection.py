@@ -1,7 +1,7 @@
 """Which objects a list or a watch is about: labels, fields, a namespace, one name.
 
-Label selectors are the library's own (`nestling.api.selector`); field selectors are here, because only a server knows
-which fields may be asked for.
+Label selectors are the library's own (`nestling.api.selector`); field selectors are here, because only a
+server knows which fields may be asked for.
 Source: Kubernetes 1.37, k8s.io/apimachinery/pkg/fields/selector.go.
 """
 

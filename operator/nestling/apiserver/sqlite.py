@@ -1,8 +1,9 @@
 """The journal that outlives the process: one SQLite file, many changes to a commit.
 
-Changes queue up while a commit is under way and all go into the next one, so that the number of commits follows the
-speed of the disk and not the number of clients. The file holds the objects as they are, not their history: after a
-restart, a watch from before is told to list again. WAL with full synchronisation: what is durable survives power loss.
+Changes queue up while a commit is under way and all go into the next one, so that the number of commits
+follows the speed of the disk and not the number of clients. The file holds the objects as they are, not their
+history: after a restart, a watch from before is told to list again. WAL with full synchronisation: what is
+durable survives power loss.
 """
 
 import sqlite3
@@ -18,11 +19,9 @@ from nestling.apiserver.record import Change, Place, Record
 from nestling.apiserver.store import Store
 
 SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS object (
-    resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, data BLOB NOT NULL,
-    PRIMARY KEY (resource, namespace, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS object ( resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+revision INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (resource, namespace, name) ) WITHOUT ROWID; CREATE
+TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 _PUT: Final = "INSERT OR REPLACE INTO object VALUES (?, ?, ?, ?, ?)"
 _DELETE: Final = "DELETE FROM object WHERE resource = ? AND namespace = ? AND name = ?"
@@ -64,7 +63,7 @@ class SqliteJournal:
         self._thread.start()
 
     def append(self, change: Change) -> None:
-        """Queue one change for the next commit. Raises the error that ended the writing thread, if one did."""
+        """Queue one change for the next commit. Raises the error that ended the writing thread."""
         if self.failure is not None:
             raise self.failure
         with self._wanted:

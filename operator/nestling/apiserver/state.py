@@ -1,7 +1,7 @@
 """What the parts of the server share: the store, the registry, the clock, and where UIDs come from.
 
-`State.commit` is the only way to change an object. Clock and random source are passed in, so that the same requests
-give the same bytes.
+`State.commit` is the only way to change an object. Clock and random source are passed in, so that the same
+requests give the same bytes.
 """
 
 import uuid
@@ -73,7 +73,7 @@ class State:
         return timestamp(self.clock.now())
 
     def encode(self, resource: Resource, body: JsonObject, revision: int) -> Record:
-        """The record of an object in its storage form. Raises Refusal when it is larger than a host would take."""
+        """The record of an object in its storage form. Raises Refusal when a host would find it too large."""
         meta = body["metadata"]
         meta["resourceVersion"] = str(revision)
         ordered: JsonObject = {"apiVersion": body["apiVersion"], "kind": body["kind"], "metadata": meta}
@@ -98,7 +98,7 @@ class State:
         )
 
     def index_fields(self, resource: Resource) -> None:
-        """Take the selectable fields of all stored objects again, when a definition names others than before."""
+        """Take the selectable fields of all stored objects again: a definition may name others now."""
         if not resource.selectable:
             return
         table = self.store.table(resource.storage)

@@ -1,8 +1,8 @@
 """The objects in memory, and their recent history.
 
-Every write gets the next revision of one counter. The store knows nothing about Kubernetes: it keeps records by
-resource and place, a bounded history per resource for watches and for lists at an older revision, and hands every
-change to a journal, which says when it is durable. Memory is the only place that is read.
+Every write gets the next revision of one counter. The store knows nothing about Kubernetes: it keeps records
+by resource and place, a bounded history per resource for watches and for lists at an older revision, and
+hands every change to a journal, which says when it is durable. Memory is the only place that is read.
 """
 
 from collections import OrderedDict, deque
@@ -19,7 +19,7 @@ SNAPSHOTS: Final = 16
 """Lists under way that are kept whole between two pages."""
 
 
-class Compacted(Exception):  # noqa: N818 - a state of the world, not a failure
+class Compacted(Exception):
     """History does not reach back to the revision that was asked for. `oldest` is the first one it has."""
 
     def __init__(self, oldest: int) -> None:

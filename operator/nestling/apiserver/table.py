@@ -1,7 +1,8 @@
 """Tables for people: the rows that kubectl prints, computed by the server.
 
 A custom resource prints the columns of its definition, a built-in one those that kubectl is known for.
-Source: Kubernetes 1.37, apiextensions-apiserver/pkg/registry/customresource/tableconvertor and pkg/printers/internalversion.
+Source: Kubernetes 1.37, apiextensions-apiserver/pkg/registry/customresource/tableconvertor and
+pkg/printers/internalversion.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,7 +1,8 @@
 """The sentences of schema validation: what the Rust validator found, in kube-apiserver's words.
 
 Only an invalid object comes here, so this may take its time.
-Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/validation and apiextensions-apiserver/pkg/apiserver/validation.
+Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/validation and
+apiextensions-apiserver/pkg/apiserver/validation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -68,7 +69,7 @@ def violations(errors: Iterable[jsonschema_rs.ValidationError], body: JsonObject
     """Put every error into words, in the order of paths."""
     found: list[Violation] = []
     for error in errors:
-        path: list[str | int] = [step for step in error.instance_path]
+        path: list[str | int] = list(error.instance_path)
         found.extend(_sentence(error, path, _at(body, path)))
     # The validator walks in its own order; keep what belongs together together, each sentence once.
     return list(dict.fromkeys(found))

@@ -1,7 +1,8 @@
 """One watch: the changes of a selection as lines of JSON, pulled by whoever streams them.
 
-A watch holds no queue of its own. It remembers the revision it has told of and asks the history of the resource, so a
-slow client costs nothing; when history has moved on past it, the client is told to list again, as upstream does.
+A watch holds no queue of its own. It remembers the revision it has told of and asks the history of the
+resource, so a slow client costs nothing; when history has moved on past it, the client is told to list again,
+as upstream does.
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/storage/cacher and endpoints/handlers/watch.go.
 """
 

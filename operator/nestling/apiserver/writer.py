@@ -1,7 +1,7 @@
 """Create, update, patch and delete: from an admitted request to one change of the store.
 
-Each write is judged against the stored object at that moment; nothing runs in between, so a compare-and-swap needs no
-retry. A write that changes nothing is answered without a new revision.
+Each write is judged against the stored object at that moment; nothing runs in between, so a compare-and-swap
+needs no retry. A write that changes nothing is answered without a new revision.
 Source: Kubernetes 1.37, k8s.io/apiserver/pkg/registry/generic/registry/store.go and pkg/registry/rest.
 """
 
@@ -37,6 +37,7 @@ from nestling.apiserver.refusal import (
     not_found,
     qualified,
     unknown_media_type,
+    unsupported,
 )
 from nestling.apiserver.resource import Resource
 from nestling.apiserver.state import State
@@ -91,7 +92,7 @@ class Writer:
         options: WriteOptions,
         applied: JsonObject | None = None,
     ) -> Outcome:
-        """Create a decoded object. With `applied`, it comes from a server-side apply of that configuration."""
+        """Create a decoded object, which with `applied` comes from an apply of that configuration."""
         state = self._state
         bodies.identify(wanted, resource, request)
         repeated_keys, warnings = bodies.admit(wanted, resource, repeated, options)
@@ -222,16 +223,18 @@ class Writer:
         config = cast("JsonObject", applied)
         bodies.identify(config, resource, request)
         meta = config.get("metadata")
-        if isinstance(meta, dict) and meta.get("managedFields"):
+        if isinstance(meta, dict) and meta.get("managedFields") is not None:
             raise bad_request("metadata.managedFields must be nil")
         admitted = orjson.loads(orjson.dumps(config))
+        _require_known_fields(resource, orjson.loads(orjson.dumps(config)))
         bodies.locate(admitted | {"metadata": admitted.get("metadata") or {}}, place[0], place[1])
         repeated = [] if request.body[:1] != b"{" else bodies.repeated_fields(request.body, applied)
         if self._state.get(resource, place) is None and not subresource:
             if (admitted.get("metadata") or {}).get("uid"):
                 raise conflict(
                     resource.group, resource.plural, place[1],
-                    f"uid mismatch: the provided object specified uid {admitted['metadata']['uid']}, and no existing object was found",
+                    f"uid mismatch: the provided object specified uid {admitted['metadata']['uid']}, "
+                    "and no existing object was found",
                 )  # fmt: skip
             fresh = orjson.loads(orjson.dumps(config))
             fresh.setdefault("metadata", {})["name"] = place[1]
@@ -437,8 +440,8 @@ class Writer:
             case "Background":
                 return kept
             case _:
-                message = f'Unsupported value: "{policy}": supported values: "Background", "Foreground", "Orphan", "nil"'
-                found = [Violation("FieldValueNotSupported", "propagationPolicy", message)]
+                choices = ("Background", "Foreground", "Orphan", "nil")
+                found = [unsupported("propagationPolicy", policy, choices)]
                 raise is_invalid("", "DeleteOptions", "", found)
 
     def _check_preconditions(
@@ -452,8 +455,8 @@ class Writer:
             )
         elif revision and revision != str(record.revision):
             why = (
-                f"the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in record "
-                f"({record.revision}). The object might have been modified"
+                f"the ResourceVersion in the precondition ({revision}) does not match the ResourceVersion in "
+                f"record ({record.revision}). The object might have been modified"
             )
         else:
             return
@@ -462,6 +465,18 @@ class Writer:
             details["group"] = resource.group
         subject = f'{qualified(resource.group, resource.kind)} "{record.place[1]}"'
         raise Refusal(409, f"Operation cannot be fulfilled on {subject}: {why}", details=details)
+
+
+def _require_known_fields(resource: Resource, config: JsonObject) -> None:
+    """Refuse to apply fields that nobody could own: the schema does not have them. Uses up `config`."""
+    meta = config.get("metadata") or {}
+    unknown = metadata.admit(config, resource.kind, resource.version) + resource.schema.admit(config).unknown
+    if unknown:
+        lines = [f".{path}: field not declared in schema" for path in unknown]
+        text = lines[0] if len(lines) == 1 else "errors:\n" + "\n".join(f"  {line}" for line in lines)
+        place = f"{meta.get('namespace') or ''}/{meta.get('name') or ''}"
+        subject = f"{place}; {resource.api_version}, Kind={resource.kind}"
+        raise Refusal(500, f"failed to create typed patch object ({subject}): {text}", reason="")
 
 
 def _held(body: JsonObject) -> bool:
