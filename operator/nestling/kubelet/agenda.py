@@ -110,6 +110,7 @@ class Agenda:
                 self._after(item, behind=behind, now=now, pause=CATCH_UP_S)
             return
         item.again = False
+        item.wake_at = math.inf  # what the look had booked followed from a write that was not done
         item.failures += 1
         match error:
             case Throttled():

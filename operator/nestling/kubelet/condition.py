@@ -32,10 +32,17 @@ def should_restart(container: JsonObject, spec: JsonObject, exit_code: int) -> b
 
 
 def phase_of(
-    spec: JsonObject, entries: Mapping[str, JsonObject], *, initialized: bool, stopped: bool = False
+    spec: JsonObject,
+    entries: Mapping[str, JsonObject],
+    *,
+    initialized: bool,
+    stopped: bool = False,
+    with_sidecars: bool = True,
 ) -> str:
-    """The phase. `entries` are the container statuses by name; `stopped` says that nothing will be
-    restarted.
+    """The phase. `entries` are the container statuses by name.
+
+    `stopped` says that nothing will be restarted; without sidecars it is the phase that the pod will have
+    once they have ended too.
     """
     pending = 0
     running = 0
@@ -43,6 +50,8 @@ def phase_of(
         entry = entries.get(container["name"], {})
         state: JsonObject = entry.get("state") or {}
         if is_sidecar(container):
+            if not with_sidecars:
+                continue
             if "running" in state:
                 running += 1
                 pending += not entry.get("started") and not initialized

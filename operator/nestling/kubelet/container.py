@@ -16,7 +16,7 @@ from nestling.api.kinds import Uid
 from nestling.kubelet import backoff, probing
 from nestling.kubelet.condition import should_restart
 from nestling.kubelet.runtimes.runtime import Container, Runtime
-from nestling.machinery.clock import seconds_of, timestamp
+from nestling.kubelet.stamp import moment, stamp
 
 PULL_BACKOFF_AFTER_S: Final = 10.0
 """From the first failed pull to the second look, which finds it in back-off."""
@@ -39,9 +39,11 @@ class Visit:
     __slots__ = (
         "annotations",
         "booted_at",
+        "default_run_s",
         "default_start_delay_s",
         "moments",
         "now",
+        "once",
         "operations",
         "pod",
         "runtime",
@@ -66,6 +68,8 @@ class Visit:
         default_start_delay_s: float = 0.0,
         booted_at: float = 0.0,
         moments: Mapping[int, float] | None = None,
+        default_run_s: float | None = None,
+        once: frozenset[str] = frozenset(),
     ) -> None:
         self.runtime = runtime
         self.uid = uid
@@ -73,18 +77,20 @@ class Visit:
         self.spec = spec
         self.annotations = annotations
         self.now = now
-        self.stamp = timestamp(now)
+        self.stamp = stamp(now)
         self.seed = seed
         self.default_start_delay_s = default_start_delay_s
         self.booted_at = booted_at
         self.moments = moments or {}
+        self.default_run_s = default_run_s
+        self.once = once  # regular init containers: they have to end, and to end well only once
         self.wake_at = math.inf
         self.said: list[Said] = []
         self.operations: list[str] = []
 
     def exact(self, text: str) -> float:
         """Seconds of a timestamp, with the fraction if we wrote it ourselves since we were started."""
-        whole = seconds_of(text)
+        whole = moment(text)
         return self.moments.get(int(whole), whole) if self.moments else whole
 
     def wake(self, when: float) -> None:
@@ -97,7 +103,10 @@ class Visit:
 
     def container(self, spec: JsonObject) -> Container:
         """The container as its runtime sees it."""
-        return Container(self.uid, spec, self.annotations, self.seed, self.default_start_delay_s)
+        default_run_s = 0.0 if spec["name"] in self.once else self.default_run_s
+        return Container(
+            self.uid, spec, self.annotations, self.seed, self.default_start_delay_s, default_run_s
+        )
 
 
 def advance(visit: Visit, spec: JsonObject, old: JsonObject | None, anchor: float) -> JsonObject:
@@ -141,7 +150,7 @@ def stopped(old: JsonObject, at: float, code: int = STOPPED, reason: str = "Erro
         "exitCode": code,
         "reason": "Completed" if code == 0 else reason,
         "startedAt": running.get("startedAt"),
-        "finishedAt": timestamp(at),
+        "finishedAt": stamp(at),
         "containerID": old.get("containerID", ""),
     }
     return {**old, "ready": False, "started": False, "state": {"terminated": ended}}
@@ -280,7 +289,8 @@ def _ended(
     """A container whose run is over: done for good, started again, or sent to wait."""
     if entry.get("image") and entry["image"] != spec.get("image"):
         return _restart(visit, spec, entry, ended)
-    if not should_restart(spec, visit.spec, ended.get("exitCode", 0)):
+    code: int = ended.get("exitCode", 0)
+    if not should_restart(spec, visit.spec, code) or (code == 0 and spec["name"] in visit.once):
         return entry
     if at_once:
         return _restart(visit, spec, entry, ended)

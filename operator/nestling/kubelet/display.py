@@ -18,7 +18,7 @@ def is_sidecar(container: JsonObject) -> bool:
 
 
 def pod_display(spec: JsonObject, status: JsonObject, *, deleting: bool) -> JsonObject:
-    """READY, STATUS and RESTARTS of a pod."""
+    """READY, STATUS, RESTARTS and READINESS GATES of a pod."""
     containers: list[JsonObject] = spec.get("containers") or []
     inits: dict[str, JsonObject] = {c["name"]: c for c in spec.get("initContainers") or ()}
     phase: str = status.get("phase") or "Pending"
@@ -54,7 +54,12 @@ def pod_display(spec: JsonObject, status: JsonObject, *, deleting: bool) -> Json
         reason = "Unknown"
     elif deleting and phase not in {"Succeeded", "Failed"}:
         reason = "Terminating"
-    return {"ready": f"{ready}/{total}", "status": reason, "restarts": str(restarts)}
+    shown: JsonObject = {"ready": f"{ready}/{total}", "status": reason, "restarts": str(restarts)}
+    gates: list[JsonObject] | None = spec.get("readinessGates")
+    if gates:
+        met = sum(_is_true(conditions, gate.get("conditionType", "")) for gate in gates)
+        shown["readinessGates"] = f"{met}/{len(gates)}"
+    return shown
 
 
 def _init_reason(entry: JsonObject, index: int, total: int, *, sidecar: bool) -> str | None:

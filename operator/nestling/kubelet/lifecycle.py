@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import Uid
+from nestling.api.kinds import JOB, Uid
 from nestling.kubelet import container as containers
 from nestling.kubelet.condition import TERMINAL, conditions_of, has_run, phase_of
 from nestling.kubelet.container import Said, Visit
@@ -20,11 +20,13 @@ from nestling.kubelet.display import is_sidecar, pod_display
 from nestling.kubelet.qos import qos_class
 from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
-from nestling.machinery.clock import seconds_of, timestamp
+from nestling.kubelet.stamp import moment, stamp
 from nestling.machinery.names import Key
 
 # A start that takes less than this is not worth a write that says it is under way.
 BRIEF_S: Final = 1.0
+# Containers of a Job are there to end: this long after their start, unless an annotation says otherwise.
+JOB_RUN_S: Final = 1.0
 # A container that does not heed the signal to stop is killed no sooner than this.
 LEAST_GRACE_S: Final = 2.0
 DEFAULT_GRACE_S: Final = 30
@@ -83,9 +85,14 @@ def step(key: Key, body: JsonObject, site: Site, runtime: Runtime, now: float) -
     phase = phase_of(spec, entries, initialized=initialized)
     if phase == "Pending" and not old.get("startTime") and visit.wake_at - now < BRIEF_S:
         return Step(None, visit.wake_at, tuple(visit.said), why="starts in a moment")
-    if phase in TERMINAL and (lingering := _stop_sidecars(visit, spec, entries)) is not None:
-        visit.wake(lingering)
-        phase = "Running"
+    if spec.get("initContainers"):
+        end = phase_of(spec, entries, initialized=initialized, with_sidecars=False)
+        if end in TERMINAL:
+            lingering = _stop_sidecars(visit, spec, entries)
+            phase = end
+            if lingering is not None:
+                visit.wake(lingering)
+                phase = "Running" if initialized else "Pending"
     status = _status(visit, meta, spec, old, site, entries, phase)
     return _step(visit, status, why=f"is {phase}", stopped=phase in TERMINAL)
 
@@ -103,7 +110,13 @@ def _visit(key: Key, meta: JsonObject, spec: JsonObject, site: Site, runtime: Ru
         default_start_delay_s=site.start_delay_s,
         booted_at=site.booted_at,
         moments=site.moments,
+        default_run_s=JOB_RUN_S if _is_of_job(meta) else None,
+        once=frozenset(c["name"] for c in spec.get("initContainers") or () if not is_sidecar(c)),
     )
+
+
+def _is_of_job(meta: JsonObject) -> bool:
+    return any(owner.get("kind") == JOB.name for owner in meta.get("ownerReferences") or ())
 
 
 def _complain(visit: Visit, spec: JsonObject, old: JsonObject) -> None:
@@ -279,7 +292,7 @@ def _past_deadline(
 
 def _terminate(visit: Visit, meta: JsonObject, spec: JsonObject, old: JsonObject, site: Site) -> Step:
     """A pod that somebody has asked to delete: stop what runs, then say so."""
-    since = seconds_of(meta["deletionTimestamp"])
+    since = moment(meta["deletionTimestamp"])
     running, entries = _running(spec, old)
     running = [c for c in running if _began(visit, entries[c["name"]]) >= visit.booted_at]
     due = since + _stop_time(visit, spec, running, entries)
@@ -322,7 +335,7 @@ def _status(
     status: JsonObject = {
         "phase": phase,
         "observedGeneration": generation,
-        "startTime": old.get("startTime") or timestamp(site.admitted_at),
+        "startTime": old.get("startTime") or stamp(site.admitted_at),
         "qosClass": old.get("qosClass") or qos_class(spec),
         "hostIP": site.node_ip,
         "hostIPs": [{"ip": site.node_ip}],

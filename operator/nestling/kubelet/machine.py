@@ -27,8 +27,8 @@ from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
 from nestling.kubelet.runtimes.simulated import Simulated
 from nestling.kubelet.seat import ClusterSeat, NodeSeat, PodSeat
+from nestling.kubelet.stamp import stamp
 from nestling.machinery.cache import Cache, Change
-from nestling.machinery.clock import timestamp
 from nestling.machinery.controller import Outcome
 from nestling.machinery.names import Key, suffix
 from nestling.machinery.plan import Emit, Patch, Plan, Write
@@ -175,10 +175,12 @@ class Kubelet:
             if seat.silent_since is None:
                 last = lease.renewed_at if lease is not None else 0.0
                 seat.silent_since = told if told is not None else last
-        elif seat.silent_since is not None or (told is not None and boot is not None and boot < told):
+        elif seat.silent_since is not None or (told is not None and boot is not None and boot < int(told)):
             # The power is back, or came back while nobody looked: whatever ran there is gone.
             seat.silent_since = None
             seat.rebooting = boot is not None
+            cluster.next_beat = 0.0  # and the Lease must not call the node silent any longer
+            self._agenda.add(cluster)
         if boot is not None and boot > seat.booted_at:
             if seat.booted_at:
                 seat.rebooting = False
@@ -241,22 +243,20 @@ class Kubelet:
         if not seat.nodes:
             del self._clusters[seat.key.cluster]
             return heartbeat.farewell(seat.key, lease) if lease is not None else None
-        if now < seat.next_beat:
-            self._agenda.wake(seat, seat.next_beat)
+        silent = _silent(seat, now)
+        due = seat.next_beat
+        if not due and lease is not None and lease.silent.keys() == silent.keys():
+            due = lease.renewed_at + heartbeat.RENEW_EVERY_S  # by the process before this one
+        if now < due <= now + heartbeat.RENEW_EVERY_S:
+            seat.next_beat = due
+            self._agenda.wake(seat, due)
             return None
-        if lease is None and seat.next_beat == 0.0:
-            # Clusters that appear together beat apart.
-            spread = sum(map(ord, suffix(seat.key.cluster))) % 100 / 100
-            seat.next_beat = now + heartbeat.RENEW_EVERY_S * (0.5 + spread / 2)
-        else:
-            seat.next_beat = now + heartbeat.RENEW_EVERY_S
+        every = heartbeat.RENEW_EVERY_S
+        # Clusters that appear together shall beat apart.
+        first = every * (0.5 + sum(map(ord, suffix(seat.key.cluster))) % 100 / 200)
+        seat.next_beat = now + (first if lease is None else every)
         self._agenda.wake(seat, seat.next_beat)
         seat.version = lease.version if lease is not None else 0
-        silent = {
-            key.name: known.silent_since or now
-            for key, known in seat.nodes.items()
-            if known.silent_since is not None
-        }
         return heartbeat.renewal(seat.key, lease, silent, now)
 
     # Nodes: registration and status.
@@ -299,6 +299,8 @@ class Kubelet:
         if record is None:
             return None
         seat.version = record.version
+        if seat.seen_at is None:
+            seat.seen_at = now
         home = self._nodes.get(seat.node)
         if record.deleting and KUBELET_FINALIZER not in record.finalizers:
             return None  # somebody else's finalizer holds it
@@ -313,7 +315,7 @@ class Kubelet:
         if seat.admitted_at is None and not record.terminal:
             refused = self._admit(seat, home, record, body, now)
             if refused is not None:
-                return refused if isinstance(refused, Plan) else None
+                return refused
         settings = self._settings(seat.key.cluster)
         site = Site(
             node_ip=home.address,
@@ -327,10 +329,8 @@ class Kubelet:
         found = lifecycle.step(seat.key, body, site, self._runtime, now)
         return self._plan(seat, record, body, found, now)
 
-    def _admit(
-        self, seat: PodSeat, home: NodeSeat, record: Pod, body: JsonObject, now: float
-    ) -> Plan | bool | None:
-        """Take a pod on: None if it is, a plan that fails it, or True to wait."""
+    def _admit(self, seat: PodSeat, home: NodeSeat, record: Pod, body: JsonObject, now: float) -> Plan | None:
+        """Take a pod on: None once it is, else a plan: that it fails, or that it has to wait."""
         self._load(home)
         spec: JsonObject = body["spec"]
         claim = claim_of(spec)
@@ -349,11 +349,22 @@ class Kubelet:
             found = home.pool.take(record.uid) if home.pool is not None else None
             if found is None:
                 self._agenda.wake(seat, now + NO_ADDRESS_RETRY_S)
-                return True
+                return self._no_address(seat, home, record, now)
             seat.ip = found
         seat.admitted_at = now
         home.room.take(record.uid, claim)
         return None
+
+    def _no_address(self, seat: PodSeat, home: NodeSeat, record: Pod, now: float) -> Plan:
+        """Tell that the pod has to wait for an address; nothing while the node's subnet may be on its way."""
+        if home.pool is None:
+            if seat.seen_at is None or now < seat.seen_at + NO_ADDRESS_RETRY_S:
+                return Plan.done("its node has no pod CIDR yet")
+            said = Said("Warning", "NetworkNotReady", "network is not ready: the node has no pod CIDR")
+        else:
+            text = f"Failed to create pod sandbox: no IP addresses available in {home.pool.cidr}"
+            said = Said("Warning", "FailedCreatePodSandBox", text)
+        return Plan.of(*self._events(record, (said,)), why="no address for it")
 
     def _load(self, home: NodeSeat) -> None:
         """Book what the pods that were admitted before this process knew the node hold there."""
@@ -416,7 +427,7 @@ class Kubelet:
         if isinstance(record, Pod) and record.phase == "Running" and not seat.finishing:
             seat.finishing = True
             self._metrics.started_pods.inc()
-            self._metrics.pod_start.observe(max(now - (seat.admitted_at or now), 0.0))
+            self._metrics.pod_start.observe(max(now - (seat.seen_at or now), 0.0))
             self._metrics.pod_start_sli.observe(max(now - record.created_at, 0.0))
 
     def counts(self) -> Iterator[NodeCount]:
@@ -482,6 +493,16 @@ class Kubelet:
         return View(self._cache, cluster, 0.0).settings
 
 
+def _silent(seat: ClusterSeat, now: float) -> dict[str, float]:
+    """The nodes of a cluster that are switched off, and when each was last heard of."""
+    silent: dict[str, float] = {}
+    for key, node_seat in seat.nodes.items():
+        if node_seat.silent_since is not None:
+            node_seat.silent_since = node_seat.silent_since or now  # went off before any heartbeat of ours
+            silent[key.name] = node_seat.silent_since
+    return silent
+
+
 def _is_news(old: Pod | None, new: Pod, *, under_way: bool) -> bool:
     """Whether a change of a pod we know may change what we decide.
 
@@ -528,7 +549,7 @@ def _rejected(record: Pod, body: JsonObject, rejection: Rejection, now: float) -
         "phase": "Failed",
         "reason": rejection.reason,
         "message": f"Pod was rejected: {rejection.message}",
-        "startTime": timestamp(now),
+        "startTime": stamp(now),
         "qosClass": qos_class(spec),
         "observedGeneration": record.generation,
     }

@@ -19,13 +19,17 @@ PullError: TypeAlias = Literal["", "ErrImagePull", "ErrImageNeverPull", "Invalid
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of one pod. `annotations` are the pod's, `defaults` come from the VirtualCluster."""
+    """One container of one pod. `annotations` are the pod's.
+
+    The defaults hold where they say nothing; without `default_run_s` a container runs until it is stopped.
+    """
 
     uid: Uid
     spec: JsonObject
     annotations: Mapping[str, str]
     seed: int = 0
     default_start_delay_s: float = 0.0
+    default_run_s: float | None = None
 
     @property
     def name(self) -> str:

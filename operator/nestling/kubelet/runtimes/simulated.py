@@ -70,9 +70,11 @@ class Simulated:
     def start(self, container: Container, attempt: int) -> Run:
         """Run for the scripted time, or crash on the way if the dice say so."""
         script = _script(container)
-        if script.run_duration is None and not script.crash_probability:
+        whole = container.default_run_s
+        if script.run_duration is not None:
+            whole = _pick(script.run_duration, container, "run", attempt)
+        elif whole is None and not script.crash_probability:
             return _ENDLESS
-        whole = None if script.run_duration is None else _pick(script.run_duration, container, "run", attempt)
         if script.crash_probability and _dice(container, "crash", attempt) < script.crash_probability:
             span = CRASH_WITHIN_S if whole is None else whole
             return Run(span * _dice(container, "crash-after", attempt), script.exit_code or CRASH_CODE)
