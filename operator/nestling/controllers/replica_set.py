@@ -63,7 +63,7 @@ def reconcile(view: View, key: Key) -> Plan:
 
     missing = 0 if rs.deleting else rs.replicas - len(active)
     misfit = missing > 0 and not rs.selector.matches(rs.template_labels)
-    changes: list[Write] = [*claims.writes]
+    changes: list[Write] = []
     if misfit:
         # Its pods would not be its own: it would create them for ever. The host refuses such an object.
         if rs.failure is None:
@@ -75,14 +75,15 @@ def reconcile(view: View, key: Key) -> Plan:
 
     wake_at = next_available(active, rs.min_ready_s, view.now)
     failure = _failure(view.refusal, missing, misfit=misfit)
-    if changes and failure is None:
+    if (claims.writes or changes) and failure is None:
         # The answers wake us: then the status says what has become of it, in one write instead of two.
-        return Plan.of(*changes, why=f"{len(active)} of {rs.replicas} pods", wake_at=wake_at)
+        why = f"{len(active)} of {rs.replicas} pods"
+        return Plan.of(*claims.writes, *changes, why=why, wake_at=wake_at)
     wanted = status_of(rs, active, terminating, failure=failure, now=view.now)
     status = status_write(rs, rs.body.get("status"), wanted)
-    if status is None:
-        return Plan(tuple(changes), wake_at, why="nothing new to say")
-    return Plan.of(status, *changes, why="status has changed", wake_at=wake_at)
+    # What was refused may be refused again: say how things stand before trying.
+    said = () if status is None else (status,)
+    return Plan((*claims.writes, *said, *changes), wake_at, "status has changed" if said else "nothing new")
 
 
 def _failure(refusal: str, missing: int, *, misfit: bool) -> tuple[str, str] | None:
