@@ -28,11 +28,12 @@ class Document:
     source: str
     line: int
     value: JsonObject
+    item: str = ""
 
     @property
     def place(self) -> str:
-        """`file:line`."""
-        return f"{self.source}:{self.line}" if self.line else self.source
+        """`file:line`, and which item where the document is a list."""
+        return f"{self.source}{f':{self.line}' if self.line else ''}{self.item}"
 
 
 class Unreadable(Problem):  # named after the state of the world
@@ -163,7 +164,9 @@ def _unlisted(document: Document) -> Iterator[Document]:
         if not isinstance(item, dict):
             raise Unreadable(f"{document.place}: items[{index}] of {kind} is {_sort(item)}, not an object")
         # The items of a typed list need not repeat what they are.
-        yield from _unlisted(Document(document.source, document.line, {**of_kind, **item}))
+        yield from _unlisted(
+            Document(document.source, document.line, {**of_kind, **item}, f"{document.item} items[{index}]")
+        )
 
 
 def _decoded(source: str, data: bytes) -> str:

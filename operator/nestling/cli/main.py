@@ -9,10 +9,8 @@ from typing import Annotated, Final
 
 import typer
 
-from nestling.cli import convert, host, install, run, uninstall
+from nestling.cli import completion, convert, doctor, explain, host, install, run, schedule, uninstall
 from nestling.cli.group import SentenceGroup, program
-
-COMPLETE_VARIABLE: Final = "_NESTLING_COMPLETE"
 
 app: Final = typer.Typer(
     cls=SentenceGroup,
@@ -53,8 +51,13 @@ app.command("install")(install.install)
 app.command("uninstall")(uninstall.uninstall)
 app.command("run")(run.run)
 app.command("convert")(convert.convert)
+app.add_typer(explain.app, name="explain")
+app.command("schedule")(schedule.schedule)
+app.command("doctor")(doctor.doctor)
+app.command("completion")(completion.completion)
 
 
 def main() -> None:
     """Run the command line; the entry point of the installed scripts."""
-    app(prog_name=program(sys.argv[0]), complete_var=COMPLETE_VARIABLE)
+    completion.prepare()
+    app(prog_name=program(sys.argv[0]), complete_var=completion.VARIABLE)

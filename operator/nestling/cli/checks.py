@@ -1,0 +1,262 @@
+"""What can be wrong between a user and a running virtual cluster, one check each.
+
+A check asks the host and answers with findings: what was found, how bad it is, and the next step. Checks
+never raise for what they are there to find; later ones are skipped when what they stand on is missing.
+"""
+
+import asyncio
+import datetime as dt
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, Literal, TypeAlias
+
+from nestling.api import kinds
+from nestling.api.json import JsonObject
+from nestling.cli import age, definitions
+from nestling.cli.explanation import scheduling_of
+from nestling.cli.output import counted
+from nestling.machinery import names
+from nestling.machinery.client import Client
+from nestling.machinery.errors import HostError, NotFound, Refused
+
+Level: TypeAlias = Literal["PASS", "WARN", "FAIL", "SKIP"]
+
+LEADERS: Final = "nestling-leader-"
+KUBELETS: Final = "nestling-kubelet-"
+SLOW_S: Final = 1.0
+REVIEW: Final = kinds.Kind(
+    "SelfSubjectAccessReview", "selfsubjectaccessreviews", group="authorization.k8s.io", version="v1"
+)
+# What the operator does on the host; whoever runs it needs these.
+RIGHTS: Final[Sequence[tuple[str, str, tuple[str, ...]]]] = (
+    (kinds.GROUP, "virtualpods", ("get", "list", "watch", "create", "update", "patch", "delete")),
+    (kinds.GROUP, "virtualpods/status", ("update", "patch")),
+    (kinds.GROUP, "virtualdeployments", ("list", "watch")),
+    ("", "events", ("create", "patch")),
+    ("", "configmaps", ("get", "list", "watch")),
+    ("coordination.k8s.io", "leases", ("get", "create", "update", "patch")),
+)
+_TOP: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found."""
+
+    check: str
+    level: Level
+    found: str
+    next_step: str = ""
+
+    def to_json(self) -> JsonObject:
+        """The finding as JSON."""
+        return asdict(self)
+
+
+async def examine(client: Client, namespace: str, now: dt.datetime) -> list[Finding]:
+    """Every finding about the host, in the order in which things stand on one another."""
+    server = await api_server(client)
+    if server.level == "FAIL":
+        return [server, *(_skipped(check) for check in ("kinds", "rights", "operator", "nodes", "pods"))]
+    installed = await kinds_installed(client)
+    found = [server, installed, await rights(client, namespace)]
+    if installed.level == "FAIL":
+        return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
+    found += await asyncio.gather(
+        operator(client, namespace, now), nodes(client, namespace), pods(client, namespace)
+    )
+    return found
+
+
+async def api_server(client: Client) -> Finding:
+    """Whether the API server answers, which version it is, and how fast it answers."""
+    before = time.monotonic()
+    try:
+        version = await client.call("GET", "/version")
+    except HostError as error:
+        return Finding("API server", "FAIL", error.message, _host_step(error))
+    took = time.monotonic() - before
+    found = f"Kubernetes {version.get('gitVersion', '?')}, answered in {took * 1000:.0f} ms"
+    if took > SLOW_S:
+        return Finding("API server", "WARN", found, "expect slow clusters: the host or the way to it is busy")
+    return Finding("API server", "PASS", found)
+
+
+async def kinds_installed(client: Client) -> Finding:
+    """Whether our definitions are there, established, and those of this version."""
+    try:
+        live = await definitions.installed(client)
+    except Refused as error:
+        return Finding(
+            "kinds", "SKIP", f"may not be looked at: {error.message}", "ask for the right to list CRDs"
+        )
+    except HostError as error:
+        return Finding("kinds", "FAIL", error.message, _host_step(error))
+    wanted = definitions.ours()
+    missing = sorted(wanted.keys() - live.keys())
+    if missing:
+        gone = "none is installed" if len(missing) == len(wanted) else f"missing: {', '.join(missing)}"
+        return Finding("kinds", "FAIL", gone, "nestling install")
+    broken = [f"{name}: {why}" for name in sorted(wanted) if (why := definitions.trouble(live[name]))]
+    if broken:
+        return Finding("kinds", "FAIL", "; ".join(broken[:_TOP]), "wait a moment, then nestling install")
+    other = [name for name in sorted(wanted) if definitions.differs(wanted[name], live[name])]
+    if other:
+        some = ", ".join(other[:_TOP]) + (" ..." if len(other) > _TOP else "")
+        return Finding(
+            "kinds", "WARN", f"{counted(len(other), 'kind')} of another version: {some}", "nestling install"
+        )
+    return Finding("kinds", "PASS", f"{len(wanted)} installed and served, of this version")
+
+
+async def rights(client: Client, namespace: str) -> Finding:
+    """Whether we may do what the operator does, in `namespace` or everywhere."""
+    asked = [(group, resource, verb) for group, resource, verbs in RIGHTS for verb in verbs]
+    try:
+        answers = await asyncio.gather(*(_may(client, namespace, *one) for one in asked))
+    except (NotFound, Refused):
+        return Finding("rights", "SKIP", "this host does not answer questions about rights")
+    except HostError as error:
+        return Finding("rights", "FAIL", error.message, _host_step(error))
+    denied: dict[str, list[str]] = {}
+    for (group, resource, verb), allowed in zip(asked, answers, strict=True):
+        if not allowed:
+            denied.setdefault(f"{resource}.{group}" if group else resource, []).append(verb)
+    where = f"in namespace {namespace}" if namespace else "in all namespaces"
+    if denied:
+        said = "; ".join(f"{', '.join(verbs)} {resource}" for resource, verbs in denied.items())
+        return Finding("rights", "FAIL", f"missing {where}: {said}", "ask for a Role that allows it")
+    return Finding("rights", "PASS", f"all that the operator needs {where}")
+
+
+async def operator(client: Client, namespace: str, now: dt.datetime) -> Finding:
+    """Whether somebody runs the roles: their Leases are fresh."""
+    try:
+        leases = (await client.list(kinds.LEASE)).items
+    except Refused:
+        leases = (await client.list(kinds.LEASE, namespace or names.DEFAULT_NAMESPACE)).items
+    except HostError as error:
+        return Finding("operator", "FAIL", error.message, _host_step(error))
+    start = "start it: nestling run"
+    ours = [lease for lease in leases if lease["metadata"]["name"].startswith((LEADERS, KUBELETS))]
+    if not ours:
+        return Finding("operator", "FAIL", "it has never run here: there is no Lease of it", start)
+    told = [_lease(lease, now) for lease in ours]
+    alive = sorted({role for role, fresh, _ in told if fresh})
+    dead = sorted(
+        {f"{role} (last seen {seen} ago)" for role, fresh, seen in told if not fresh and role not in alive}
+    )
+    if not alive:
+        return Finding("operator", "FAIL", f"nobody runs it any more: {', '.join(dead)}", start)
+    if dead:
+        return Finding("operator", "WARN", f"alive: {', '.join(alive)}; gone: {', '.join(dead)}", start)
+    return Finding("operator", "PASS", f"alive: {', '.join(alive)}")
+
+
+async def nodes(client: Client, namespace: str) -> Finding:
+    """Whether there are nodes, and all are Ready."""
+    try:
+        found = (await client.list(kinds.NODE, namespace or None)).items
+    except HostError as error:
+        return Finding("nodes", "SKIP", error.message)
+    if not found:
+        return Finding(
+            "nodes", "WARN", "there is none", "apply a VirtualNodePool, such as examples/cluster.yaml"
+        )
+    waiting = [node["metadata"]["name"] for node in found if not _is_ready(node)]
+    if waiting:
+        some = ", ".join(sorted(waiting)[:_TOP]) + (" ..." if len(waiting) > _TOP else "")
+        return Finding(
+            "nodes",
+            "WARN",
+            f"{len(found) - len(waiting)} of {len(found)} Ready; not: {some}",
+            "see why: kubectl describe virtualnode",
+        )
+    return Finding("nodes", "PASS", f"all {len(found)} Ready")
+
+
+async def pods(client: Client, namespace: str) -> Finding:
+    """How many pods wait for a node, and for what."""
+    try:
+        found = (await client.list(kinds.POD, namespace or None)).items
+    except HostError as error:
+        return Finding("pods", "SKIP", error.message)
+    unplaced = [pod for pod in found if not (pod.get("spec") or {}).get("nodeName")]
+    crashing = [pod for pod in found if _display(pod) in {"CrashLoopBackOff", "ImagePullBackOff", "Error"}]
+    running = sum((pod.get("status") or {}).get("phase") == "Running" for pod in found)
+    if unplaced:
+        first = unplaced[0]["metadata"]
+        return Finding(
+            "pods",
+            "WARN",
+            f"{len(unplaced)} of {len(found)} wait for a node{_reasons(unplaced)}",
+            f"nestling explain pod {first['name']} -n {first['namespace']}",
+        )
+    if crashing:
+        first = crashing[0]["metadata"]
+        return Finding(
+            "pods",
+            "WARN",
+            f"{len(crashing)} of {len(found)} keep failing",
+            f"nestling explain pod {first['name']} -n {first['namespace']}",
+        )
+    return Finding("pods", "PASS", f"{running} of {len(found)} running, none waits for a node")
+
+
+async def _may(client: Client, namespace: str, group: str, resource: str, verb: str) -> bool:
+    plain, _, subresource = resource.partition("/")
+    attributes: JsonObject = {"verb": verb, "group": group, "resource": plain}
+    if subresource:
+        attributes["subresource"] = subresource
+    if namespace:
+        attributes["namespace"] = namespace
+    body: JsonObject = {
+        "apiVersion": REVIEW.api_version,
+        "kind": REVIEW.name,
+        "spec": {"resourceAttributes": attributes},
+    }
+    answer = await client.call("POST", REVIEW.path(), body=body)
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def _lease(lease: JsonObject, now: dt.datetime) -> tuple[str, bool, str]:
+    """Role, whether it is held and fresh, and how long ago it was renewed."""
+    name, spec = lease["metadata"]["name"], lease.get("spec") or {}
+    role = "kubelet" if name.startswith(KUBELETS) else name.removeprefix(LEADERS)
+    renewed = age.parse(spec.get("renewTime"))
+    if renewed is None:
+        return role, False, "an unknown time"
+    seconds = (now - renewed).total_seconds()
+    held = bool(spec.get("holderIdentity")) and seconds <= float(spec.get("leaseDurationSeconds") or 15)
+    return role, held, age.human(seconds)
+
+
+def _reasons(unplaced: Sequence[JsonObject]) -> str:
+    counts: Counter[str] = Counter()
+    for pod in unplaced:
+        listed = scheduling_of(pod).get("reasons") or [{"reason": "not looked at yet"}]
+        counts.update({str(one.get("reason")) for one in listed})
+    if not counts:
+        return ""
+    return ": " + ", ".join(f"{reason} ({number})" for reason, number in counts.most_common(_TOP))
+
+
+def _is_ready(node: JsonObject) -> bool:
+    conditions = (node.get("status") or {}).get("conditions") or ()
+    return any(one.get("type") == "Ready" and one.get("status") == "True" for one in conditions)
+
+
+def _display(pod: JsonObject) -> str:
+    return str(((pod.get("status") or {}).get("display") or {}).get("status") or "")
+
+
+def _host_step(error: HostError) -> str:
+    if error.status in {401, 403}:
+        return "log in with rights on this host, or choose another --context"
+    return "start the host: nestling host up"
+
+
+def _skipped(check: str) -> Finding:
+    return Finding(check, "SKIP", "not looked at")
