@@ -115,6 +115,24 @@ def test_a_deleted_namespace_goes_away_with_what_is_in_it(local_host: RealHost) 
     eventually(lambda: local_host.request("GET", "/api/v1/namespaces/leaving")[0] == 404)
 
 
+def test_etcd_that_died_alone_comes_back_under_the_running_api_server(
+    real_server: Callable[..., RealHost],
+) -> None:
+    host = real_server(controllers=())
+    assert host.request("POST", CONFIG_MAPS, config_map("kept"))[0] == 201
+    apiserver = host.pid("kube-apiserver")
+    host.kill("etcd")
+    status = host.local.status()
+    assert (status.state, status.note) == ("degraded", "etcd not running")
+    host.up()
+    assert host.pid("kube-apiserver") == apiserver
+    assert host.request("GET", f"{CONFIG_MAPS}/kept")[0] == 200
+
+    host.kill("etcd")
+    assert host.local.stop("kube-apiserver") == "killed"  # without etcd it would hang in its shutdown
+    assert host.local.status().state == "stopped"
+
+
 def test_an_owner_takes_its_dependants_along(local_host: RealHost) -> None:
     _, owner = local_host.request("POST", CONFIG_MAPS, config_map("owner"))
     dependant = config_map("dependant")

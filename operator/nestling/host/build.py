@@ -153,7 +153,7 @@ def build(family: Family, names: Sequence[str], *, env: Mapping[str, str], progr
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         targets = _prepare(builder, family, missing)
-        listed = builder.run("counting packages", ["list", "-mod=mod", "-deps", *targets])
+        listed = builder.run("downloading modules", ["list", "-mod=mod", "-deps", *targets])
         title = f"building {missing[0]}" if len(missing) == 1 else f"building {len(missing)} programs"
         flags = ["-mod=mod", "-trimpath", "-v", "-ldflags", _link_flags()]
         builder.run(title, ["build", *flags, "-o", f"{out}/", *targets], total=len(listed.splitlines()))

@@ -33,8 +33,10 @@ from nestling.host.record import Host, HostStatus, Progress, silent
 
 Component = Literal["etcd", "kube-apiserver", "kube-controller-manager"]
 STARTING_ORDER: Final[tuple[Component, ...]] = ("etcd", "kube-apiserver", "kube-controller-manager")
-# An API server without etcd never finishes its shutdown, so it goes first and is not waited for long.
 GRACE_S: Final[Mapping[Component, float]] = {"kube-controller-manager": 5, "kube-apiserver": 10, "etcd": 10}
+# An API server never finishes its shutdown without etcd, so it goes first, and is not waited for when etcd is
+# gone.
+GRACE_WITHOUT_ETCD_S: Final = 1.0
 
 # Who listens on which port.
 LISTENERS: Final[Mapping[str, Component]] = {
@@ -263,7 +265,10 @@ class LocalHost:
                 )
 
     def _stop(self, component: Component) -> process.Ending:
-        return launch.halt(self.files, component, grace_s=GRACE_S[component])
+        stuck = component == "kube-apiserver" and launch.running(self.files, "etcd") is None
+        return launch.halt(
+            self.files, component, grace_s=GRACE_WITHOUT_ETCD_S if stuck else GRACE_S[component]
+        )
 
     # -- looking
 
