@@ -91,7 +91,9 @@ class Scheduler:
             return Decision(pod, nodes.count, error=pod.pods.malformed)
         standing = self.standing(pod.pods)
         if standing.feasible_count == 0:
-            return Decision(pod, nodes.count, refusal=explain(standing))
+            if standing.memo is None:
+                standing.memo = explain(standing)
+            return Decision(pod, nodes.count, refusal=standing.memo)
         total = standing.total
         top = total.max()
         ties = np.flatnonzero(total == top)

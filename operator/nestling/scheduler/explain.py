@@ -70,10 +70,8 @@ def explain(standing: Standing) -> Refusal:
     if standing.only is not None:
         plugins.update(standing.narrowed_by)
         absent = total - len(standing.only)
-        if len(standing.only) and absent:
-            counts[f"node(s) didn't satisfy plugin(s) [{' '.join(standing.narrowed_by)}]"] += absent
-        elif absent:
-            counts[_nowhere(standing.narrowed_by)] += absent
+        if absent:
+            counts[_elsewhere(standing)] += absent
     pods, nodes = standing.pods, standing.nodes
     for slot, refused in refusals(standing):
         codes, numbers = np.unique(slot.codes[refused], return_counts=True)
@@ -164,10 +162,9 @@ def _for_the_rest(standing: Standing) -> tuple[str, str]:
     if standing.rejection is not None:
         plugin, rejection = standing.rejection
         return plugin.name, rejection.message
-    names = standing.narrowed_by
-    return ",".join(names), f"node(s) didn't satisfy plugin(s) [{' '.join(names)}]"
+    return ",".join(standing.narrowed_by), _elsewhere(standing)
 
 
-def _nowhere(plugins: tuple[str, ...]) -> str:
-    """kube-scheduler's words when none of the nodes that plugins insist on exists."""
-    return f"node(s) didn't satisfy plugin(s) [{' '.join(plugins)}]"
+def _elsewhere(standing: Standing) -> str:
+    """kube-scheduler's words for nodes that are none of those that plugins insist on."""
+    return f"node(s) didn't satisfy plugin(s) [{' '.join(standing.narrowed_by)}]"

@@ -149,3 +149,12 @@ class Profile:
         self.row_by_row: Final = all(
             plugin.row_by_row for plugin in (*self.filters, *(score.plugin for score in self.scores))
         )
+
+    def only(self, pods: PodClass) -> frozenset[str] | None:
+        """Names of the only nodes that all plugins would look at, None for all nodes."""
+        names: frozenset[str] | None = None
+        for plugin in self.filters:
+            only = plugin.only(pods)
+            if only is not None:
+                names = only if names is None else names & only
+        return names

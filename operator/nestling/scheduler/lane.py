@@ -70,7 +70,7 @@ class Lane:
     @property
     def empty(self) -> bool:
         """Whether nothing is known of this cluster."""
-        return not (self.waiting or self.placed or self.engine.nodes.count)
+        return not (self.waiting or self.placed or self.engine.nodes.count or self.priorities.own)
 
     # -- what changes --
 
@@ -125,21 +125,27 @@ class Lane:
 
     # -- what to do --
 
-    def next(self, now: float) -> tuple[bool, Plan | None]:
+    def try_one(self, now: float) -> tuple[bool, Plan | None]:
         """Try one pod: whether there was one to try, and the plan for it, if anything is to be written."""
         if self._events:
             self._wake(now)
         while self._untold:
             pod = self._untold.popleft()
-            if pod.place is Place.GATED and self.waiting.get(pod.key) is pod:
-                pod.said = (plans.GATED, plans.GATED_MESSAGE)
-                pod.flight = Flight.TELL
-                return True, plans.tell_gated(pod, now)
+            if pod.place is not Place.GATED or self.waiting.get(pod.key) is not pod:
+                continue
+            if pod.flight is not Flight.NONE:
+                pod.again = True
+                continue
+            pod.said = (plans.GATED, plans.GATED_MESSAGE)
+            return True, self._tell(pod, plans.tell_gated(pod, now))
         pod = self.queue.pop(now)
         if pod is None:
             return False, None
         if pod.flight is not Flight.NONE:
             pod.again = True
+            return True, None
+        if pod.record.gated:  # it was put off because it could not be told
+            self._enqueue(pod, now, "UnscheduledPodUpdate")
             return True, None
         self._leave(pod.key)  # an assumption whose bind had no clear answer
         pod.attempts += 1
@@ -160,30 +166,30 @@ class Lane:
         again, pod.again = pod.again, False
         if outcome.ok:
             if flight is Flight.BIND:
-                self._scheduled(pod, now)
+                self._scheduled(pod, now)  # and look again, should its bound version not show up
                 self.queue.put_off(pod, now + CONFIRMED_WITHIN_S)
-            elif again and pod.place is Place.NOWHERE:
-                self.queue.activate(pod, now)
+            elif again and pod.place in {Place.NOWHERE, Place.GATED}:
+                self._enqueue(pod, now, "UnscheduledPodUpdate")
             return
+        error = outcome.error
+        assert error is not None
         if flight is Flight.TELL:
             pod.said = None
-        if isinstance(outcome.error, Conflict):
-            self._leave(key)
-            if pod.record.version > pod.decided_on:  # the newer version is here: decide on it
-                self._enqueue(pod, now, "BindConflict")
-                return
-        elif flight is Flight.BIND:
-            self._recorder.attempted(self.cluster, "error", now - pod.started_at, 0.0)
-        if pod.place is Place.GATED:
-            self._untold.append(pod)
         else:
-            # Where the answer is unclear the pod stays assumed meanwhile: its bind may have happened.
-            if outcome.error is not None and 400 <= outcome.error.status < 500:
-                self._leave(key)
+            self._recorder.attempted(self.cluster, "error", now - pod.started_at, pod.algorithm_s)
+        if 400 <= error.status < 500 or pod.record.deleting:
+            # Without a clear answer it stays assumed until its next turn: the bind may have happened.
+            self._leave(key)
+        if pod.record.deleting:
+            self._drop(pod)
+        elif isinstance(error, Conflict) and pod.record.version > pod.decided_on:
+            self._enqueue(pod, now, "BindConflict")  # the version that was in the way is here: decide on it
+        else:
+            pod.outdated = isinstance(error, Conflict)
             self.queue.fail(pod, now)
 
     def wake_at(self) -> float | None:
-        """When `next` may have something to do: 0 for at once."""
+        """When `try_one` may have something to do: 0 for at once."""
         if self._untold or (self._events and self.queue.count[Place.UNSCHEDULABLE]):
             return 0.0
         return self.queue.wake_at()
@@ -221,11 +227,14 @@ class Lane:
 
     def _pending(self, new: Pod, now: float) -> None:
         waiting = self.waiting.get(new.key)
+        before = waiting.record if waiting is not None else None
+        if waiting is not None:
+            waiting.record = new
         if new.deleting or new.scheduler_name != self.engine.profile.name:
             if waiting is not None and waiting.flight is not Flight.BIND:
                 self._drop(waiting)
             return
-        if waiting is None:
+        if waiting is None or before is None:
             spec = new.body.get("spec") or {}
             priority = self.priorities.of(spec)
             waiting = QueuedPod(
@@ -240,33 +249,29 @@ class Lane:
             self.waiting[new.key] = waiting
             self._enqueue(waiting, now, "UnscheduledPodAdd")
             return
-        before, waiting.record = waiting.record, new
-        if waiting.flight is not Flight.NONE:
-            return  # its plan is out: `settle` will look at what is new
         if before.generation != new.generation:
             self._changed(waiting, now)
-        elif waiting.place is Place.BACKOFF and waiting.decided_on and new.version > waiting.decided_on:
-            self._retry_after_conflict(waiting, now)
+        elif waiting.outdated:
+            self._enqueue(waiting, now, "UnscheduledPodUpdate")
 
     def _changed(self, pod: QueuedPod, now: float) -> None:
         """The spec of a waiting pod changed: a gate went, a toleration came."""
         place = pod.place
-        self.queue.remove(pod)
+        if pod.flight is not Flight.BIND:
+            self.queue.remove(pod)
         spec = pod.record.body.get("spec") or {}
         pod.pods = self.engine.classes.of(spec)
         priority = self.priorities.of(spec)
         pod.priority, pod.sets_priority = priority.value, priority.unwritten
+        if pod.flight is Flight.BIND:
+            return  # the bind will meet a conflict, and then the new spec is decided on
         if pod.record.gated or place is not Place.UNSCHEDULABLE:
             self._enqueue(pod, now, "UnscheduledPodUpdate")
         else:
             self.queue.wake(pod, now)
 
-    def _retry_after_conflict(self, pod: QueuedPod, now: float) -> None:
-        if pod.key not in self.placed:
-            pod.decided_on = 0
-            self._enqueue(pod, now, "UnscheduledPodUpdate")
-
     def _enqueue(self, pod: QueuedPod, now: float, event: str) -> None:
+        pod.outdated = False
         if pod.record.gated:
             self.queue.gate(pod)
             if pod.said != (plans.GATED, plans.GATED_MESSAGE):
@@ -304,8 +309,7 @@ class Lane:
             self.queue.refuse(pod, refusal.plugins, now)
             self._recorder.attempted(self.cluster, "unschedulable", took_s, took_s)
         else:
-            # Only a change of the pod can help; the pool's five minutes are harmless, since nothing new is
-            # said.
+            # Only a change of the pod can help. The pool's five minutes do no harm: nothing new is said.
             said = (plans.SCHEDULER_ERROR, decision.error)
             self.queue.refuse(pod, MALFORMED, now)
             self._recorder.attempted(self.cluster, "error", took_s, took_s)
@@ -313,9 +317,12 @@ class Lane:
         if pod.said == said:
             return None
         pod.said = said
+        return self._tell(pod, plans.refuse(pod, decision, self.engine.profile.name, now))
+
+    def _tell(self, pod: QueuedPod, plan: Plan) -> Plan:
         pod.flight = Flight.TELL
         pod.decided_on = pod.record.version
-        return plans.refuse(pod, decision, self.engine.profile.name, now)
+        return plan
 
     def _scheduled(self, pod: QueuedPod, now: float) -> None:
         self._recorder.attempted(
@@ -359,11 +366,15 @@ class Lane:
     def _helped(
         self, event: ClusterEvent, names: dict[str, None], pods: PodClass, group: list[QueuedPod]
     ) -> set[str]:
-        nodes = self.engine.nodes
-        rows = np.array([nodes.row_of[name] for name in names if name in nodes.row_of], np.intp)
+        nodes, profile = self.engine.nodes, self.engine.profile
+        only = profile.only(pods)
+        near = names if only is None else only & names.keys()
+        rows = np.array([nodes.row_of[name] for name in near if name in nodes.row_of], np.intp)
+        if not len(rows):
+            return set()
         helped: set[str] = set()
         for name in {name for pod in group for name in pod.plugins}:
-            plugin = self.engine.profile.by_name.get(name)
+            plugin = profile.by_name.get(name)
             if plugin is None or event not in plugin.wakes_on:
                 continue
             state = plugin.prepare(pods, nodes)

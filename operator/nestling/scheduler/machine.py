@@ -68,6 +68,10 @@ class SchedulerMachine:
                 lane.engine.seed = change.new.settings.seed if isinstance(change.new, Cluster) else 0
             case _:
                 pass
+        if change.new is None and lane.empty and not lane.engine.seed:
+            del self._lanes[lane.cluster]
+            self._turn.remove(lane)
+            self._recorder.gone(lane.cluster)
 
     def step(self, now: float) -> list[Plan]:
         """Decide about the pods whose turn it is, at most a batch of them."""
@@ -77,7 +81,7 @@ class SchedulerMachine:
         while budget and idle < len(self._turn):
             lane = self._turn[0]
             self._turn.rotate(-1)
-            tried, plan = lane.next(now)
+            tried, plan = lane.try_one(now)
             if not tried:
                 idle += 1
                 continue
@@ -113,6 +117,10 @@ class SchedulerMachine:
                 {place.value: lane.queue.count[place] for place in Place if place.value}, plugins
             )
         return found
+
+    def lanes(self) -> list[Lane]:
+        """The clusters it serves, for tests and for people who look inside."""
+        return list(self._lanes.values())
 
     def _lane(self, cluster: str) -> Lane:
         lane = self._lanes.get(cluster)

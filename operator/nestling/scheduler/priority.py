@@ -30,6 +30,11 @@ class PriorityClasses:
     values: dict[str, int] = field(default_factory=lambda: dict(SYSTEM))
     defaults: dict[str, int] = field(default_factory=dict[str, int])
 
+    @property
+    def own(self) -> bool:
+        """Whether the cluster has classes of its own."""
+        return self.values.keys() != SYSTEM.keys()
+
     def put(self, name: str, body: JsonObject) -> None:
         """Learn a class from its object; a value that is no number counts as 0."""
         value = body.get("value", 0)

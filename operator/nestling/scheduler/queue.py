@@ -49,7 +49,8 @@ class QueuedPod:
     """One pending pod. `record` is its last version; times are seconds since 1970.
 
     `refusals` counts attempts that plugins refused, `errors` those that failed in a row for another reason;
-    `plugins` are those that refused it last; `said` is the reason and message that its condition carries.
+    `plugins` are those that refused it last; `said` is the reason and message that its condition carries;
+    `decided_on` is the version that the plan in flight is about; `outdated`: the host has a newer one.
     """
 
     record: Pod
@@ -71,6 +72,7 @@ class QueuedPod:
     started_at: float = 0.0
     algorithm_s: float = 0.0
     decided_on: int = 0
+    outdated: bool = False
 
     @property
     def key(self) -> Key:

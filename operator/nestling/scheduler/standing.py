@@ -65,6 +65,7 @@ class Standing:
         self.feasible_count = 0
         self.total: NDArray[np.int32] = np.zeros(0, np.int32)
         self.seen = -1
+        self.memo: Any = None  # what a caller derived from this state; dropped at the next change
         self._base: IntArray = _EMPTY
         self._rebuild()
 
@@ -78,6 +79,7 @@ class Standing:
         nodes = self.nodes
         if nodes.version == self.seen:
             return False
+        self.memo = None
         changes = nodes.changes_since(self.seen) if self.lasting else None
         if changes is not None and len(changes) == 1:
             row, aspect = divmod(changes[0], 4)
@@ -136,17 +138,12 @@ class Standing:
         self.seen = nodes.version
 
     def _narrow(self) -> None:
-        names: frozenset[str] | None = None
-        narrowed: list[str] = []
-        for plugin in self.profile.filters:
-            only = plugin.only(self.pods)
-            if only is not None:
-                names = only if names is None else names & only
-                narrowed.append(plugin.name)
-        self.narrowed_by = tuple(sorted(narrowed))
+        names = self.profile.only(self.pods)
         if names is None:
-            self.only = None
             return
+        self.narrowed_by = tuple(
+            sorted(plugin.name for plugin in self.profile.filters if plugin.only(self.pods) is not None)
+        )
         nodes = self.nodes
         rows = [nodes.row_of[name] for name in names if name in nodes.row_of]
         self.only = np.array(sorted(row for row in rows if nodes.alive[row]), np.intp)

@@ -119,7 +119,8 @@ class NodeTable:
             if name == PODS:
                 self.pods_allowed[row] = amount
             elif counts(name):
-                self.allocatable[row, self.column(name)] = amount
+                column = self.column(name)  # first: a new column makes a new array
+                self.allocatable[row, column] = amount
         if before is not None:
             for name in before.allocatable.keys() - facts.allocatable.keys():
                 if name == PODS:

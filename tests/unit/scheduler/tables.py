@@ -18,10 +18,11 @@ def facts(
     labels: Mapping[str, str] | None = None,
     taints: tuple[tuple[str, str, str], ...] = (),
     unschedulable: bool = False,
+    gpus: str = "",
     **room: str,
 ) -> NodeFacts:
-    """A node of 4 CPUs and 8 GiB; `room` changes or adds resources, with _ for - in names."""
-    amounts = {**ROOM, **{key.replace("_", "-"): value for key, value in room.items()}}
+    """A node of 4 CPUs and 8 GiB; `room` changes resources, `gpus` adds some x.io/gpu."""
+    amounts = {**ROOM, **room, **({"x.io/gpu": gpus} if gpus else {})}
     return NodeFacts(
         name,
         allocatable(amounts),
