@@ -173,18 +173,18 @@ class JobSpec(Schema):
     """Failures after which the Job has failed; 6 if absent and no limit per index is set."""
     backoff_limit_per_index: Count | None = None
     """Failures after which one index has failed."""
-    completion_mode: Literal["NonIndexed", "Indexed"] = "NonIndexed"
-    """Whether each completion has a number of its own."""
+    completion_mode: Literal["NonIndexed", "Indexed"] | None = None
+    """Whether each completion has a number of its own; NonIndexed if absent."""
     completions: Count | None = None
     """How many pods must succeed; absent means any one success is enough."""
     managed_by: Text | None = None
     """Controller that looks after the Job; absent means ours."""
-    manual_selector: bool = False
+    manual_selector: bool | None = None
     """Whether selector and labels are the user's own."""
     max_failed_indexes: Count | None = None
     """Failed indexes after which the Job has failed."""
-    parallelism: Count = 1
-    """How many pods may run at once."""
+    parallelism: Count | None = None
+    """How many pods may run at once; 1 if absent."""
     pod_failure_policy: PodFailurePolicy | None = None
     """What failures mean, beyond counting them."""
     pod_replacement_policy: Literal["TerminatingOrFailed", "Failed"] | None = None
@@ -195,7 +195,7 @@ class JobSpec(Schema):
     """Labels of the pods to count; chosen if absent, and cannot be changed."""
     success_policy: SuccessPolicy | None = None
     """When an indexed Job counts as done before all of it is."""
-    suspend: bool = False
+    suspend: bool | None = None
     """Whether the Job is kept from running."""
     template: PodTemplateSpec
     """The pod to make."""

@@ -6,6 +6,8 @@ a special case. Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apis
 structural schema rules.
 """
 
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from nestling.api import kinds
@@ -109,8 +111,9 @@ def crd(kind: Kind) -> JsonObject:
     }
 
 
-def crds() -> dict[str, JsonObject]:
-    """Every CustomResourceDefinition, by plural."""
+@cache
+def crds() -> Mapping[str, JsonObject]:
+    """Every CustomResourceDefinition, by plural; made once, not to be changed."""
     return {kind.plural: crd(kind) for kind in VIRTUAL_KINDS}
 
 

@@ -6,6 +6,8 @@ Reads the models; writes `crds/<plural>.yaml`, the same bytes every time.
 
 import argparse
 import sys
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +33,8 @@ def as_yaml(crd: JsonObject) -> str:
     return _HEAD + text
 
 
-def files() -> dict[str, str]:
+@cache
+def files() -> Mapping[str, str]:
     """Names and texts of all CRD files."""
     return {f"{plural}.yaml": as_yaml(crd) for plural, crd in crds().items()}
 

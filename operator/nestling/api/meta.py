@@ -16,6 +16,7 @@ from nestling.api.schema import (
     ConditionStatus,
     Int64,
     LabelMap,
+    Labels,
     LabelValue,
     ListType,
     Message,
@@ -107,7 +108,7 @@ class ObjectMeta(Schema):
     """Prefix of a generated name; the controller chooses its own."""
     generation: Int64 | None = None
     """Set by the server; accepted in a template and without effect."""
-    labels: LabelMap | None = None
+    labels: Labels | None = None
     """Labels copied to each object; the selector has to match them."""
     managed_fields: Atomic[ManagedFieldsEntry] | None = None
     """Set by the server; accepted in a template and without effect."""

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from annotated_types import MaxLen
-from pydantic import Field
 
 from nestling.api import kinds, rules
 from nestling.api.apps import (
@@ -45,7 +44,7 @@ from nestling.api.nestling import (
     VirtualNodeSpec,
 )
 from nestling.api.policy import PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
-from nestling.api.schema import Arbitrary, Atomic, Int32, Int64, Rule, Schema, Text
+from nestling.api.schema import Arbitrary, Atomic, Count, Int32, Int64, Rule, Schema, Text
 
 
 class VirtualCluster(Schema):
@@ -107,6 +106,9 @@ class VirtualPodSpec(PodSpec):
         rules.POD_CONTAINERS_KEPT,
         *rules.POD_UNCHANGED,
     )
+
+    enable_service_links: bool | None = True
+    """Whether Services appear as environment variables."""
 
 
 class VirtualPodStatus(PodStatus):
@@ -216,6 +218,19 @@ class VirtualDaemonSet(Schema):
     """On how many nodes the pod runs."""
 
 
+class VirtualJobSpec(JobSpec):
+    """How often which pod has to succeed. Defaults are set here and not in the template of a CronJob."""
+
+    completion_mode: Literal["NonIndexed", "Indexed"] | None = "NonIndexed"
+    """Whether each completion has a number of its own."""
+    manual_selector: bool | None = False
+    """Whether selector and labels are the user's own."""
+    parallelism: Count | None = 1
+    """How many pods may run at once."""
+    suspend: bool | None = False
+    """Whether the Job is kept from running."""
+
+
 class VirtualJobStatus(JobStatus):
     """How far the Job is."""
 
@@ -228,7 +243,7 @@ class VirtualJob(Schema):
 
     validations = rules.SCOPED_NAME
 
-    spec: JobSpec
+    spec: VirtualJobSpec
     """How often which pod has to succeed."""
     status: VirtualJobStatus | None = None
     """How far the Job is."""
@@ -293,9 +308,9 @@ class VirtualControllerRevision(Schema):
 
     validations = rules.SCOPED_NAME
 
-    data: Arbitrary = Field(default=None)
+    data: Arbitrary
     """The state, as the set's controller wrote it."""
-    revision: Int64
+    revision: Int64 = 0
     """Number of the state, growing."""
 
 
@@ -310,7 +325,9 @@ class VirtualPriorityClass(Schema):
     """Whether pods without a class get this one."""
     preemption_policy: Literal["PreemptLowerPriority", "Never"] = "PreemptLowerPriority"
     """Whether pods of the class may push out others."""
-    value: Annotated[Int32, Rule("self == oldSelf", "value: cannot be changed", reason="FieldValueForbidden")]
+    value: Annotated[
+        Int32, Rule("self == oldSelf", "value: cannot be changed", reason="FieldValueForbidden")
+    ] = 0
     """How important the pods are; higher goes first."""
 
 

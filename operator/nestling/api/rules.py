@@ -275,7 +275,9 @@ DEADLINE_AFTER_READY: Final = Rule(
     ".progressDeadlineSeconds",
 )
 INDEXED_COUNTS: Final = Rule(
-    "!has(self.completionMode) || self.completionMode != 'Indexed' || has(self.completions)",
+    # With neither of both given, both count as 1.
+    "!has(self.completionMode) || self.completionMode != 'Indexed' || has(self.completions)"
+    " || !has(self.parallelism) || self.parallelism == 1",
     "completions: is needed when completionMode is Indexed",
     ".completions",
     "FieldValueRequired",

@@ -199,4 +199,12 @@ Arbitrary: TypeAlias = Annotated[
 Amounts: TypeAlias = Annotated[dict[str, Amount], Keywords(maxProperties=_MANY)]
 TextMap: TypeAlias = Annotated[dict[str, Text], Keywords(maxProperties=_MANY)]
 LabelMap: TypeAlias = Annotated[dict[str, LabelValue], Keywords(maxProperties=256)]
+Labels: TypeAlias = Annotated[
+    LabelMap,
+    Rule(
+        f"self.all(k, k.size() <= 317 && k.matches('{_QUALIFIED_NAME}'))",
+        "labels: a key is at most 63 letters, digits, dashes, dots, underscores, after an optional prefix/",
+    ),
+]
+"""Labels whose keys are checked too, which is too dear inside lists of lists."""
 AnnotationMap: TypeAlias = Annotated[dict[str, LongText], Keywords(maxProperties=_MANY)]

@@ -123,13 +123,13 @@ class PersistentVolumeClaimStatus(Schema):
 class PersistentVolumeClaim(Schema):
     """A claim that a StatefulSet makes for each of its pods."""
 
-    api_version: str | None = None
+    api_version: str = "v1"
     """Version of the claim's schema; v1."""
-    kind: str | None = None
+    kind: str = "PersistentVolumeClaim"
     """Kind of the template; PersistentVolumeClaim."""
     metadata: ObjectMeta | None = None
     """Name, labels and annotations of the claims."""
     spec: PersistentVolumeClaimSpec | None = None
     """What kind of storage is wanted."""
-    status: PersistentVolumeClaimStatus | None = None
+    status: PersistentVolumeClaimStatus = PersistentVolumeClaimStatus(phase="Pending")
     """Left empty in a template."""

@@ -23,7 +23,7 @@ from nestling.api.schema import (
     DnsLabel,
     Int32,
     Int64,
-    LabelMap,
+    Labels,
     ListType,
     PositiveLong,
     QualifiedName,
@@ -126,7 +126,7 @@ class PodSpec(Schema):
     """Resolver settings added to those of the policy."""
     dns_policy: Literal["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"] = "ClusterFirst"
     """How names are resolved."""
-    enable_service_links: bool = True
+    enable_service_links: bool | None = None
     """Whether Services appear as environment variables."""
     ephemeral_containers: Annotated[ByName[EphemeralContainer], MaxLen(64)] | None = None
     """Containers added to the running pod for looking around."""
@@ -152,7 +152,7 @@ class PodSpec(Schema):
     """Containers that run one after the other before the others start."""
     node_name: Text | None = None
     """Node that the pod runs on; set once, by the scheduler."""
-    node_selector: LabelMap | None = None
+    node_selector: Labels | None = None
     """Labels that the node must carry."""
     os: PodOS | None = None
     """Operating system that the containers are made for."""

@@ -7,7 +7,7 @@ Source: Kubernetes 1.37, k8s.io/api/core/v1.
 from nestling.api import rules
 from nestling.api.core.template import PodTemplateSpec
 from nestling.api.meta import ObservedCondition
-from nestling.api.schema import ByType, Count, Int64, LabelMap, Schema
+from nestling.api.schema import ByType, Count, Int64, Labels, Schema
 
 
 class ReplicationControllerSpec(Schema):
@@ -19,7 +19,7 @@ class ReplicationControllerSpec(Schema):
     """How long a pod must be ready until it counts as available."""
     replicas: Count = 1
     """How many pods are wanted."""
-    selector: LabelMap | None = None
+    selector: Labels | None = None
     """Labels of the pods to count; the template's labels if absent."""
     template: PodTemplateSpec | None = None
     """The pod to make."""

@@ -15,7 +15,7 @@ from nestling.api.schema import (
     ByType,
     DnsLabelOrEmpty,
     Int32,
-    LabelMap,
+    Labels,
     ListType,
     PortNumber,
     PortOrZero,
@@ -92,7 +92,7 @@ class ServiceSpec(Schema):
     """Ports of the Service."""
     publish_not_ready_addresses: bool | None = None
     """Whether pods that are not ready are listed too."""
-    selector: LabelMap | None = None
+    selector: Labels | None = None
     """Labels of the pods; without it endpoints are made by hand."""
     session_affinity: Literal["None", "ClientIP"] = "None"
     """Whether a client stays with one pod."""
