@@ -72,10 +72,15 @@ def unknown(node: Node, body: JsonObject, now: float) -> Patch | None:
         NODE,
         node.key,
         node.uid,
-        {"status": {"conditions": after}},
+        # The STATUS column is the kubelet's to write, and it cannot any more.
+        {"status": {"conditions": after, "display": {"status": _shown(node)}}},
         version=node.version,
         subresource="status",
     )
+
+
+def _shown(node: Node) -> str:
+    return "NotReady,SchedulingDisabled" if node.unschedulable else "NotReady"
 
 
 def reconcile(view: View, key: Key) -> Plan:

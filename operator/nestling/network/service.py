@@ -68,10 +68,12 @@ def reconcile(view: View, key: Key) -> Plan:
     done = complete(service, spec, allocator, ahead)
     change = changes(spec, done.spec)
     problem = Problem("Refused", view.refusal) if view.refusal else done.problem
-    writes = _tell(view, service, body, problem)
+    writes = _tell(view, service, {**body, "spec": done.spec}, problem)
     if change:
-        # On the version we saw: `ports` is replaced as a whole.
-        writes.append(Patch(SERVICE, key, service.uid, {"spec": change}, version=service.version))
+        # On the version we saw: `ports` is replaced as a whole. A status write makes a new version, so it
+        # comes second; but what the host has refused before must be told before it stops the plan again.
+        patch = Patch(SERVICE, key, service.uid, {"spec": change}, version=service.version)
+        writes.insert(len(writes) if view.refusal else 0, patch)
     if done.problem is not None:
         return Plan.of(*writes, why=done.problem.message)
     return Plan.of(*writes, why="gets what it lacks" if change else "is settled")
@@ -102,6 +104,9 @@ def _tell(view: View, service: Service, body: JsonObject, problem: Problem | Non
         "ingress"
     ):
         status["loadBalancer"] = None
+    shown = display(body)
+    if shown != (body.get("status") or {}).get("display"):
+        status["display"] = shown
     if not status:
         return []
     return [
@@ -114,6 +119,36 @@ def _tell(view: View, service: Service, body: JsonObject, problem: Problem | Non
             on_success=event if "conditions" in status else None,
         )
     ]
+
+
+def display(body: JsonObject) -> JsonObject:
+    """What kubectl computes for its columns. Source: printService in pkg/printers/internalversion."""
+    spec: JsonObject = body.get("spec") or {}
+    ports = [_port(port) for port in spec.get("ports") or ()]
+    selector = ",".join(f"{label}={value}" for label, value in sorted((spec.get("selector") or {}).items()))
+    return {
+        "externalIP": _external_address(spec, body.get("status") or {}),
+        "ports": ",".join(ports) or "<none>",
+        "selector": selector or "<none>",
+    }
+
+
+def _port(port: JsonObject) -> str:
+    node_port = f":{port['nodePort']}" if port.get("nodePort") else ""
+    return f"{port.get('port')}{node_port}/{port.get('protocol') or 'TCP'}"
+
+
+def _external_address(spec: JsonObject, status: JsonObject) -> str:
+    own: list[str] = spec.get("externalIPs") or []
+    match spec.get("type"):
+        case "ExternalName":
+            return str(spec.get("externalName") or "")
+        case "LoadBalancer":
+            ingress: list[JsonObject] = (status.get("loadBalancer") or {}).get("ingress") or []
+            given = [str(one.get("ip") or one.get("hostname") or "") for one in ingress]
+            return ",".join([*filter(None, given), *own]) or "<pending>"
+        case _:
+            return ",".join(own) or "<none>"
 
 
 def _concerned(view: View, change: Change) -> Iterable[Key]:

@@ -163,7 +163,11 @@ def _cluster_ips(
             twice = problem.reason == "ClusterIPAlreadyAllocated"
             if not (twice and allocator.gave_address(service.uid, family, address)):
                 return problem
-            # Two of us gave the same address at the same time: the younger service takes another.
+            # Two of us gave the same address at the same time: the younger service gives it back, and the
+            # next look finds it another. In one step the host would take it for a change by mistake.
+            for name in ("clusterIP", "clusterIPs"):
+                spec.pop(name, None)
+            return None
         taken = allocator.take_address(service.uid, family)
         if taken is None:
             text = f"Service CIDR {network} is full; you must widen the CIDR in order to create new services"

@@ -71,6 +71,7 @@ def test_dead_node_is_unknown_in_one_conditional_status_write() -> None:
         "lastHeartbeatTime": node["metadata"]["creationTimestamp"],
         "lastTransitionTime": timestamp(NOW),
     }
+    assert patch.body["status"]["display"] == {"status": "NotReady"}
     assert patch.body["status"]["conditions"] == [
         {"type": "Ready", **unknown},
         {"type": "DiskPressure", **unknown},

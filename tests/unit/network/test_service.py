@@ -30,13 +30,21 @@ def settled(subject: JsonObject, *others: JsonObject) -> JsonObject:
     """The service after its plan was performed, checked to stay so."""
     spec = {**subject["spec"], **spec_change(look(subject, *others))}
     after = {**subject, "spec": {field: value for field, value in spec.items() if value is not None}}
+    after["status"] = {**(subject.get("status") or {}), "display": service.display(after)}
     assert look(after, *others) == Plan.done()
     return after
 
 
-def problem(plan: Plan) -> tuple[str, str] | None:
+def status_change(plan: Plan) -> JsonObject:
     for write in plan.writes:
         if isinstance(write, Patch) and write.subresource == "status":
+            return write.body["status"]
+    return {}
+
+
+def problem(plan: Plan) -> tuple[str, str] | None:
+    for write in plan.writes:
+        if isinstance(write, Patch) and write.subresource and "conditions" in write.body["status"]:
             told = write.body["status"]["conditions"][-1]
             assert (told["type"], told["status"]) == ("AddressesAllocated", "False")
             assert write.on_success is not None
@@ -175,13 +183,8 @@ def test_node_ports_are_given_back_when_the_type_changes() -> None:
         "allocateLoadBalancerNodePorts": None,
         "externalTrafficPolicy": None,
     }
-    assert plan.writes[0] == Patch(
-        SERVICE,
-        key_for(before),
-        before["metadata"]["uid"],
-        {"status": {"loadBalancer": None}},
-        subresource="status",
-    )
+    shown = {"externalIP": "<none>", "ports": "80/TCP", "selector": "app=web"}
+    assert status_change(plan) == {"loadBalancer": None, "display": shown}
 
 
 def test_services_looked_at_side_by_side_never_take_the_same_number() -> None:
@@ -301,9 +304,7 @@ def test_wish_that_cannot_be_met_is_told_once(spec: JsonObject, told: tuple[str,
 
 def test_end_of_the_trouble_is_told_too() -> None:
     status = {"conditions": [a_condition("AddressesAllocated", "False", reason="ServiceCIDRFull")]}
-    write = look(a_service(status=status)).writes[0]
-    assert isinstance(write, Patch)
-    assert write.body["status"]["conditions"][0]["status"] == "True"
+    assert status_change(look(a_service(status=status)))["conditions"][0]["status"] == "True"
 
 
 def test_kubernetes_service_may_have_the_first_address() -> None:
@@ -315,11 +316,15 @@ def test_of_two_with_an_address_of_ours_the_younger_yields() -> None:
     numbers = {field: younger["spec"][field] for field in ("type", "clusterIP", "clusterIPs", "ports")}
     rival = a_service("a", spec=numbers, created_at=NOW - 2)
     change = spec_change(look(younger, rival))
-    assert change["clusterIP"] != younger["spec"]["clusterIP"]
+    assert (change["clusterIP"], change["clusterIPs"]) == (None, None)
+    without = {**younger["spec"]}
+    del without["clusterIP"], without["clusterIPs"]
+    again = spec_change(look({**younger, "spec": without}, rival))
+    assert again["clusterIP"] not in {None, younger["spec"]["clusterIP"]}
     assert change["ports"][0]["nodePort"] != younger["spec"]["ports"][0]["nodePort"]
     assert problem(look(younger, rival)) is None
-    older = {**rival, "metadata": {**rival["metadata"], "creationTimestamp": "2099-01-01T00:00:00Z"}}
-    assert look(younger, older) == Plan.done()
+    last = {**rival, "metadata": {**rival["metadata"], "creationTimestamp": "2099-01-01T00:00:00Z"}}
+    assert look(younger, last) == Plan.done()
 
 
 def test_dual_stack_cluster_gives_two_addresses() -> None:
@@ -342,10 +347,43 @@ def test_second_address_is_given_back_for_a_single_stack() -> None:
 
 
 def test_refusal_by_the_host_is_told() -> None:
-    assert problem(look(a_service(), refusal="spec.clusterIP is immutable")) == (
-        "Refused",
-        "spec.clusterIP is immutable",
-    )
+    plan = look(a_service(), refusal="spec.clusterIP is immutable")
+    assert problem(plan) == ("Refused", "spec.clusterIP is immutable")
+    assert [bool(w.subresource) for w in plan.writes if isinstance(w, Patch)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "columns"),
+    [
+        pytest.param({}, {}, ("<none>", "80/TCP", "app=web"), id="plain"),
+        pytest.param({"selector": None, "ports": None}, {}, ("<none>", "<none>", "<none>"), id="empty"),
+        pytest.param(
+            {"type": "NodePort", "ports": [{"port": 80, "nodePort": 30080}, {"port": 53, "protocol": "UDP"}]},
+            {},
+            ("<none>", "80:30080/TCP,53/UDP", "app=web"),
+            id="ports",
+        ),
+        pytest.param(
+            {"externalIPs": ["1.1.1.1", "2.2.2.2"]}, {}, ("1.1.1.1,2.2.2.2", "80/TCP", "app=web"), id="IPs"
+        ),
+        pytest.param({"type": "LoadBalancer"}, {}, ("<pending>", "80/TCP", "app=web"), id="pending"),
+        pytest.param(
+            {"type": "LoadBalancer", "externalIPs": ["9.9.9.9"]},
+            {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}, {"hostname": "lb.test"}]}},
+            ("1.1.1.1,lb.test,9.9.9.9", "80/TCP", "app=web"),
+            id="balanced",
+        ),
+        pytest.param(
+            {"type": "ExternalName", "externalName": "db.test", "ports": None},
+            {},
+            ("db.test", "<none>", "app=web"),
+            id="alias",
+        ),
+    ],
+)
+def test_columns_are_those_of_kubectl(spec: JsonObject, status: JsonObject, columns: tuple[str, ...]) -> None:
+    shown = service.display(a_service(spec={"type": "ClusterIP", **spec}, status=status))
+    assert (shown["externalIP"], shown["ports"], shown["selector"]) == columns
 
 
 def test_service_being_deleted_is_left_alone() -> None:
