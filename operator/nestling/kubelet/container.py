@@ -88,9 +88,9 @@ class Visit:
         self.said: list[Said] = []
         self.operations: list[str] = []
 
-    def exact(self, text: str) -> float:
+    def exact(self, text: str | None) -> float:
         """Seconds of a timestamp, with the fraction if we wrote it ourselves since we were started."""
-        whole = moment(text)
+        whole = moment(text or "")
         return self.moments.get(int(whole), whole) if self.moments else whole
 
     def wake(self, when: float) -> None:
@@ -223,7 +223,7 @@ def _no_image(
 
 def _running(visit: Visit, spec: JsonObject, old: JsonObject) -> JsonObject:
     attempt: int = old.get("restartCount", 0)
-    started = visit.exact(old["state"]["running"]["startedAt"])
+    started = visit.exact(old["state"]["running"].get("startedAt"))
     container = visit.container(spec)
     if old.get("image") and old["image"] != spec.get("image"):
         told = f"Container {spec['name']} definition changed, will be restarted"
@@ -294,7 +294,7 @@ def _ended(
         return entry
     if at_once:
         return _restart(visit, spec, entry, ended)
-    finished, started = visit.exact(ended["finishedAt"]), visit.exact(ended["startedAt"])
+    finished, started = visit.exact(ended.get("finishedAt")), visit.exact(ended.get("startedAt"))
     before: JsonObject | None = (entry.get("lastState") or {}).get("terminated")
     waited = started - visit.exact(before["finishedAt"]) if before and before.get("finishedAt") else None
     delay = backoff.delay(entry.get("restartCount", 0), waited_s=waited, ran_s=finished - started)

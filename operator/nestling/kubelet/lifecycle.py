@@ -137,11 +137,7 @@ def _containers(
     visit: Visit, spec: JsonObject, old: JsonObject, began: float
 ) -> tuple[dict[str, JsonObject], bool]:
     """The statuses of all containers by name, and whether initialization has been completed at any time."""
-    before: dict[str, JsonObject] = {
-        entry["name"]: entry
-        for group in ("initContainerStatuses", "containerStatuses")
-        for entry in old.get(group) or ()
-    }
+    before = _known(spec, old)
     entries: dict[str, JsonObject] = {}
     mains: list[JsonObject] = spec.get("containers") or []
     initialized = any(has_run(before.get(main["name"])) for main in mains)
@@ -165,7 +161,7 @@ def _containers(
         # An init container is never started: the field speaks of sidecars.
         entries[name] = {**entry, "ready": done, "started": False}
         if not initialized:
-            anchor = max(anchor, visit.exact(ended["finishedAt"])) if done and ended else math.inf
+            anchor = max(anchor, visit.exact(ended.get("finishedAt"))) if done and ended else math.inf
     for main in mains:
         name = main["name"]
         if initialized or anchor < math.inf:
@@ -173,6 +169,17 @@ def _containers(
         else:
             entries[name] = before.get(name) or containers.waiting(main, "PodInitializing")
     return entries, initialized or any(has_run(entries[main["name"]]) for main in mains)
+
+
+def _known(spec: JsonObject, old: JsonObject) -> dict[str, JsonObject]:
+    """Container statuses by name, as far as they say something of containers of this pod."""
+    found: dict[str, JsonObject] = {}
+    for group, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
+        entries: list[JsonObject] | None = old.get(statuses)
+        if entries:
+            names = {container["name"] for container in spec.get(group) or ()}
+            found.update({e["name"]: e for e in entries if e.get("state") and e["name"] in names})
+    return found
 
 
 def _began(visit: Visit, entry: JsonObject) -> float:
@@ -237,11 +244,7 @@ def _stop_time(
 
 def _running(spec: JsonObject, old: JsonObject) -> tuple[list[JsonObject], dict[str, JsonObject]]:
     """The containers (of the spec) that run according to `old`, and all their statuses."""
-    entries: dict[str, JsonObject] = {
-        entry["name"]: entry
-        for group in ("initContainerStatuses", "containerStatuses")
-        for entry in old.get(group) or ()
-    }
+    entries = _known(spec, old)
     running = [
         container
         for group in ("initContainers", "containers")

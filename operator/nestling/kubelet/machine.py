@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
 import orjson
+import structlog
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Uid
@@ -38,11 +39,14 @@ from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import KUBELET_FINALIZER, Pod
 from nestling.machinery.view import View
 
+log = structlog.get_logger(__name__)
+
 COMPONENT: Final = "kubelet"
 SCHEDULING: Final = "nestling.dev/scheduling"
 # The scheduler's explanation is bounded where it is written; what is larger than this is not its work.
 LARGEST_EXPLANATION: Final = 16_384
 NO_ADDRESS_RETRY_S: Final = 10.0
+BROKEN_RETRY_S: Final = 60.0
 _SIMULATED: Final = PREFIX.encode()
 _GATED: Final = b'"readinessGates"'
 _OWNED: Final = frozenset(
@@ -95,6 +99,7 @@ class Kubelet:
         self._pods: dict[Key, PodSeat] = {}
         self._nodes: dict[Key, NodeSeat] = {}
         self._clusters: dict[str, ClusterSeat] = {}
+        self._doing: dict[int, tuple[str, ...]] = {}  # by the identity of a plan: operations of its look
         if metrics is not None:
             metrics.watch(self)
 
@@ -199,15 +204,26 @@ class Kubelet:
             item = self._agenda.take(now)
             if item is None:
                 break
-            plan = self._look(item, now)
+            try:
+                plan = self._look(item, now)
+            except Exception:
+                # A bug, or an object that no schema has judged: it must not stop the other thousands.
+                log.exception("look failed", cluster=item.key.cluster, object=item.key.display)
+                self._agenda.wake(item, now + BROKEN_RETRY_S)
+                continue
             if plan is not None and plan.writes:
                 item.plan = plan
                 plans.append(plan)
+                if isinstance(item, PodSeat) and item.operations:
+                    self._doing[id(plan)], item.operations = item.operations, ()
         return plans
 
     def settle(self, plan: Plan, outcome: Outcome, now: float) -> None:
         """Learn how a plan went."""
         write = plan.writes[0]
+        operations = self._doing.pop(id(plan), ())
+        if outcome.ok and self._metrics is not None:
+            self._metrics.did(operations)
         item: Item | None
         if write.kind is POD:
             item = self._pods.get(write.key)
@@ -384,7 +400,7 @@ class Kubelet:
             if seat.moments is None:
                 seat.moments = {}
         if record.deleting and found.stopped and not _outlives(record):
-            self._operations(seat, found)
+            seat.operations = found.operations if self._metrics is not None else ()
             return _let_go(record, self._events(record, found.said), why=found.why)
         old: JsonObject = body.get("status") or {}
         status = dict(found.status) if found.status is not None else None
@@ -405,14 +421,11 @@ class Kubelet:
             for entry in (status or {}).get(group) or ()
         )
         seat.again = record.deleting and found.stopped
-        self._operations(seat, found)
+        seat.operations = found.operations if self._metrics is not None else ()
         write = Patch(
             POD, record.key, record.uid, {"status": patch}, version=record.version, subresource="status"
         )
         return Plan.of(write, *self._events(record, found.said), why=found.why)
-
-    def _operations(self, seat: PodSeat, found: Step) -> None:
-        seat.operations = found.operations
 
     def _events(self, record: Pod, said: Iterable[Said]) -> Iterator[Emit]:
         for kind, reason, message in said:
@@ -422,8 +435,6 @@ class Kubelet:
     def _count(self, seat: PodSeat, record: Record | None, now: float) -> None:
         if self._metrics is None:
             return
-        self._metrics.did(seat.operations)
-        seat.operations = ()
         if isinstance(record, Pod) and record.phase == "Running" and not seat.finishing:
             seat.finishing = True
             self._metrics.started_pods.inc()

@@ -73,7 +73,8 @@ def _failure(probe: JsonObject, answers: Answers, started_after: float) -> float
     """When so many ticks in a row have failed that the container is killed."""
     failures = _threshold(probe, "failureThreshold", 3)
     settled = _tick_at(probe, started_after, failures)
-    if settled < answers.since:
+    passes = _tick_at(probe, max(answers.since, started_after))
+    if settled < passes or (answers.until is not None and passes >= answers.until):
         return settled
     if answers.until is None:
         return NEVER
