@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --no-compile
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit generate lock clean
+.PHONY: help demo test programs check unit generate lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -15,9 +15,15 @@ help: ## Show this list
 demo: $(VENV)/.run ## Bring up a host (HOST=embedded|local|kind|current) and watch a virtual cluster come alive
 	@$(BIN)/nestling demo --host $(HOST)
 
-test: check ## Lint, type-check and run every test that this machine can run
+test: check programs ## Lint, type-check and run every test that this machine can run
 	@echo "==> tests"
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+programs: $(VENV)/.dev ## Find (or, with NESTLING_REQUIRE_LOCAL=1, build) the API server for the integration tests
+	@echo "==> a real API server for the integration tests"
+	@if [ -n "$$NESTLING_REQUIRE_LOCAL" ]; then $(BIN)/python -m nestling.host.binaries ensure; \
+	else $(BIN)/python -m nestling.host.binaries find || \
+	    echo "    not found: those tests are skipped; \`NESTLING_REQUIRE_LOCAL=1 make programs\` builds it once"; fi
 
 check: $(VENV)/.dev ## Formatting, lint, types, layers and drift of generated files
 	@echo "==> ruff"

@@ -68,23 +68,39 @@ def no_overcommit(world: World) -> None:
             assert pods[name] <= int(allocatable["pods"]), f"{name} holds {pods[name]} pods"
 
 
-def rollout_bounds(surge: int, unavailable: int) -> Callable[[World], None]:
-    """I4: pods of a rolling update stay within replicas + surge, and its own scale-downs spare enough
-    available ones.
-    """
+class RolloutBounds:
+    """I4: a rolling update asks for replicas + surge pods at most, and spares replicas - unavailable ones."""
 
-    def check(world: World) -> None:
+    def __init__(self, *, surge: int, unavailable: int) -> None:
+        self._surge = surge
+        self._unavailable = unavailable
+        self._reached: dict[str, int] = {}  # deployment -> replicas it has had available once
+
+    def __call__(self, world: World) -> None:
+        """Hold every Deployment of strategy RollingUpdate to its bounds."""
         for deployment in world.list(DEPLOYMENT):
-            wanted = deployment["spec"]["replicas"]
-            owned = [rs for rs in world.list(REPLICA_SET) if _controller(rs) == deployment["metadata"]["uid"]]
+            if deployment["spec"]["strategy"]["type"] != "RollingUpdate":
+                continue
+            uid, wanted = deployment["metadata"]["uid"], deployment["spec"]["replicas"]
+            owned = [rs for rs in world.list(REPLICA_SET) if _controller(rs) == uid]
+            if _fresh(deployment) or deployment["metadata"].get("deletionTimestamp"):
+                self._reached.pop(uid, None)  # it was scaled perhaps: the count starts over
+                continue
             planned = sum(rs["spec"]["replicas"] for rs in owned)
-            assert planned <= wanted + surge, f"{planned} pods are asked for, {wanted} + {surge} are allowed"
-            assert planned >= wanted - unavailable or not owned or _fresh(world, deployment)
+            assert planned <= wanted + self._surge, f"{planned} pods are asked for instead of {wanted}"
+            sets = {rs["metadata"]["uid"] for rs in owned}
+            available = sum(_controller(pod) in sets and _serves(pod) for pod in world.list(POD))
+            if available >= wanted:
+                self._reached[uid] = wanted
+            if self._reached.get(uid) == wanted:
+                assert available >= wanted - self._unavailable, f"only {available} of {wanted} are available"
 
-    return check
+
+def _serves(pod: dict[str, Any]) -> bool:
+    return not pod["metadata"].get("deletionTimestamp") and _conditions(pod).get("Ready") == "True"
 
 
-def _fresh(world: World, deployment: dict[str, Any]) -> bool:
+def _fresh(deployment: dict[str, Any]) -> bool:
     """Whether the deployment has changed so recently that its controller has not looked at it."""
     return (deployment.get("status") or {}).get("observedGeneration") != deployment["metadata"]["generation"]
 

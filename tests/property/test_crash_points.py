@@ -6,7 +6,7 @@ this family.
 """
 
 import pytest
-from scenarios import Binds, Scenario, end_state, no_overcommit, rollout_bounds, settle, with_nodes, workload
+from scenarios import Binds, RolloutBounds, Scenario, end_state, no_overcommit, settle, with_nodes, workload
 
 from nestling.api.kinds import DEPLOYMENT, NODE, NODE_POOL, POD, REPLICA_SET, SERVICE
 from simulation import CrashPoint, World
@@ -118,7 +118,7 @@ def play(scenario: Scenario, crash: CrashPoint | None = None) -> tuple[object, i
     with World(seed=1, crash=crash) as world:
         world.always(Binds())
         world.always(no_overcommit)
-        world.always(rollout_bounds(surge=1, unavailable=1))
+        world.always(RolloutBounds(surge=1, unavailable=1))
         scenario(world)
         settle(world)
         assert world.lives == (1 if crash is None else 2), "the crash point was never reached"

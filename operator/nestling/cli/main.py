@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from nestling.cli import completion, convert, doctor, explain, host, install, run, schedule, uninstall
+from nestling.cli.demo.command import demo
 from nestling.cli.group import SentenceGroup, program
 
 app: Final = typer.Typer(
@@ -54,6 +55,7 @@ app.command("convert")(convert.convert)
 app.add_typer(explain.app, name="explain")
 app.command("schedule")(schedule.schedule)
 app.command("doctor")(doctor.doctor)
+app.command("demo")(demo)
 app.command("completion")(completion.completion)
 
 

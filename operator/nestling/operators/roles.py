@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Kind
 from nestling.controllers import node_address, node_heartbeat, node_lifecycle, node_pool, replica_set
+from nestling.controllers.deployment import routes as deployment
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
 from nestling.machinery.cache import Cache
@@ -25,6 +26,7 @@ from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.priority_class import PriorityClass
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
+from nestling.network import service
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import SchedulerMetrics
 
@@ -78,6 +80,8 @@ ROLES: Final[Mapping[str, Role]] = {
                 node_heartbeat.CONTROLLER,
                 node_lifecycle.CONTROLLER,
                 replica_set.CONTROLLER,
+                deployment.CONTROLLER,
+                service.CONTROLLER,
             ),
         ),
         Role("kubelet", (Cluster, Pod, Node, Lease), machines=_kubelet, shared=False),

@@ -1,7 +1,8 @@
-"""The figures at the end of the demo: a burst of pods, timed from outside and counted from the operator's metrics.
+"""The figures at the end of the demo: a burst of pods, timed from outside and counted from the operator's
+metrics.
 
-Times are taken where a user would take them: on a watch of the API server, from the event that shows a pod
-created to the event that shows it Running.
+Times are taken where a user would take them: on a watch of the API server, from the event that shows a
+pod created to the event that shows it Running.
 """
 
 import asyncio

@@ -1,4 +1,5 @@
-"""What the demo acts with: apply manifests, wait for the world to settle, show what the API server says of it.
+"""What the demo acts with: apply manifests, wait for the world to settle, show what the API server says of
+it.
 
 All of it goes through the host's API server, as a user's kubectl would; tables are the server's own.
 """
@@ -10,12 +11,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import BY_PLURAL, EVENT, Kind
+from nestling.cli.output import Column, Toned, plain_lines
 from nestling.machinery.client import Client
-from nestling.machinery.errors import HostError, NestlingError, NotFound
+from nestling.machinery.errors import Conflict, HostError, NestlingError, NotFound
 from nestling.machinery.records.base import condition_is
 
 AS_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
@@ -118,33 +119,31 @@ class Stage:
         tainted = sum(bool(node["spec"].get("taints")) and condition_is(node, "Ready") for node in nodes)
         return "" if ready + tainted >= wanted else f"{ready + tainted} of {wanted} nodes are ready"
 
-    async def show(self, kind: Kind, *, selector: str = "", rows: int = 12, wide: bool = False) -> None:
-        """Print the server's own table of a kind, as kubectl would, cut to `rows`."""
+    async def show(
+        self, kind: Kind, *, selector: str = "", rows: int = 12, columns: Sequence[str] = ()
+    ) -> None:
+        """Print the server's own table of a kind, as kubectl would: chosen columns, cut to `rows`."""
         query = {"labelSelector": selector} if selector else {}
         answer = await self.client.call("GET", kind.path(self.cluster), query=query, accept=AS_TABLE)
-        columns = [
+        defined: list[JsonObject] = answer["columnDefinitions"]
+        chosen = [
             index
-            for index, column in enumerate(answer["columnDefinitions"])
-            if wide or not column.get("priority")
+            for index, column in enumerate(defined)
+            if (column["name"] in columns if columns else not column.get("priority"))
         ]
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for index in columns:
-            table.add_column(answer["columnDefinitions"][index]["name"].upper(), no_wrap=True)
         found: list[JsonObject] = answer.get("rows") or []
-        for row in found[:rows]:
-            table.add_row(*(_cell(row["cells"][index]) for index in columns))
-        self.console.print(table)
+        self.table(
+            [str(defined[index]["name"]).upper() for index in chosen],
+            ([row["cells"][index] for index in chosen] for row in found[:rows]),
+        )
         if len(found) > rows:
-            self.say(f"[dim]… and {len(found) - rows} more[/dim]")
+            self.say(f"[dim]   … and {len(found) - rows} more[/dim]")
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Print a table of our own."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in header:
-            table.add_column(name, no_wrap=True)
-        for row in rows:
-            table.add_row(*map(_cell, row))
-        self.console.print(table)
+        """Print a table, as wide as it is."""
+        cells = [[Toned(_cell(value)) for value in row] for row in rows]
+        for line in plain_lines([Column(title) for title in header], cells, headers=True):
+            self.console.print(f"   {line}", highlight=False, markup=False)
 
     async def events_of(self, host_name: str, *, limit: int = 6) -> None:
         """Print the newest events of one object."""
@@ -153,7 +152,7 @@ class Stage:
         self.table(
             ("TYPE", "REASON", "FROM", "MESSAGE"),
             (
-                (event["type"], event["reason"], event["source"].get("component", ""), event["message"])
+                [event["type"], event["reason"], event["source"]["component"], event["message"]]
                 for event in newest
             ),
         )
@@ -165,6 +164,8 @@ class Stage:
             await self.client.call("DELETE", path)
         except NotFound:
             return
+        except Conflict:
+            pass  # it is on its way already
 
         async def gone() -> str:
             try:

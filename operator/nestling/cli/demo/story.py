@@ -1,7 +1,8 @@
-"""The story of the demo, scene by scene: nodes, an application, growth, a new image, a way back, a dead node, figures.
+"""The story of the demo, scene by scene: nodes, an application, growth, a new image, a way back, a dead
+node, figures.
 
-The same script on every host. It only does what a user could do with kubectl and `nestling`, and every table
-is read back from the API server after the fact.
+The same script on every host. It only does what a user could do with kubectl and `nestling`, and every
+table is read back from the API server after the fact.
 """
 
 import asyncio
@@ -18,6 +19,9 @@ BURST: Final = 400
 GRACE_S: Final = 4
 FRONT_END: Final = "web.shop"
 FRONT_END_LABELS: Final = "app.kubernetes.io/name=web"
+BACK_END: Final = "catalog.shop"
+BACK_END_LABELS: Final = "app.kubernetes.io/name=catalog"
+POD_COLUMNS: Final = ("Name", "Ready", "Status", "Restarts", "IP", "Node")
 
 
 async def tell(
@@ -48,40 +52,40 @@ async def _application(stage: Stage, shop: Sequence[JsonObject]) -> None:
     await stage.until("every Deployment is available", stage.deployments_available)
     await stage.show(DEPLOYMENT)
     await stage.show(SERVICE)
-    await stage.show(POD, rows=8, wide=True)
+    await stage.show(POD, rows=8, columns=POD_COLUMNS)
 
 
 async def _growth(stage: Stage) -> None:
     stage.title("Growth: the front end from 3 to 12 replicas, through the scale subresource")
     await stage.patch(DEPLOYMENT, FRONT_END, {"spec": {"replicas": 12}}, subresource="scale")
     await stage.until("12 front ends are available", stage.deployments_available)
-    await stage.show(POD, selector=FRONT_END_LABELS, wide=True)
+    await stage.show(POD, selector=FRONT_END_LABELS, columns=POD_COLUMNS)
 
 
 async def _rollout_and_back(stage: Stage) -> None:
     stage.title("A new image that cannot be pulled: the rollout stops, the old pods stay")
-    container = await _front_end_container(stage)
-    await _set_image(stage, container["name"], "fail/web:2.0")
-    await stage.until("the new pods fail to pull", lambda: _some_pod_shows(stage, "Pull"))
+    before = await _image_of(stage, FRONT_END)
+    await _set_image(stage, FRONT_END, "fail/web:2.0")
+    await stage.until("a new pod fails to pull", lambda: _some_pod_shows(stage, "Pull"))
     await stage.show(REPLICA_SET, selector=FRONT_END_LABELS)
     stage.title("The way back: the template of the revision before")
-    await _set_image(stage, container["name"], container["image"])
+    await _set_image(stage, FRONT_END, before)
     await stage.until("the front end is whole again", stage.deployments_available)
     stage.title("A good new image: a rolling update")
-    await _set_image(stage, container["name"], container["image"].rpartition(":")[0] + ":2.0.1")
-    await stage.until("the front end is rolled out", stage.deployments_available)
-    await stage.show(REPLICA_SET, selector=FRONT_END_LABELS)
-    await stage.events_of(FRONT_END)
+    await _set_image(stage, BACK_END, (await _image_of(stage, BACK_END)).rpartition(":")[0] + ":2.0.1")
+    await stage.until("the back end is rolled out", stage.deployments_available)
+    await stage.show(REPLICA_SET, selector=BACK_END_LABELS)
+    await stage.events_of(BACK_END)
 
 
 async def _dead_node(stage: Stage) -> None:
     stage.title("A machine dies: its node goes NotReady, its pods move")
     pods = await stage.list(POD, selector=FRONT_END_LABELS)
     victim: str = pods[0]["spec"]["nodeName"]
-    here = [pod["metadata"]["name"] for pod in await stage.list(POD) if pod["spec"].get("nodeName") == victim]
-    stage.say(f"   power off on {victim}, which runs {len(here)} pods")
+    stage.say(f"   power off on {victim}, which runs {len(await _pods_on(stage, victim))} pods")
     await stage.patch(NODE, victim, {"metadata": {"annotations": {"sim.nestling.dev/power": "off"}}})
     await stage.until(f"{victim} is NotReady", lambda: _not_ready(stage, victim))
+    await stage.until("its pods are given up", lambda: _not_given_up(stage, victim))
     await stage.until("every Deployment is available elsewhere", stage.deployments_available)
     await stage.show(NODE)
     await stage.patch(NODE, victim, {"metadata": {"annotations": {"sim.nestling.dev/power": None}}})
@@ -168,21 +172,27 @@ def _burst_deployment() -> JsonObject:
     }
 
 
-async def _front_end_container(stage: Stage) -> JsonObject:
-    found = await stage.client.get(DEPLOYMENT, stage.cluster, FRONT_END)
-    container: JsonObject = found["spec"]["template"]["spec"]["containers"][0]
-    return container
+async def _image_of(stage: Stage, deployment: str) -> str:
+    found = await stage.client.get(DEPLOYMENT, stage.cluster, deployment)
+    return str(found["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-async def _set_image(stage: Stage, container: str, image: str) -> None:
-    """As `kubectl set image`: one container's image in the template, the rest as it stands."""
-    found = await stage.client.get(DEPLOYMENT, stage.cluster, FRONT_END)
-    containers = [
-        {**one, "image": image} if one["name"] == container else one
-        for one in found["spec"]["template"]["spec"]["containers"]
-    ]
-    stage.say(f"   image of {FRONT_END}: {image}")
-    await stage.patch(DEPLOYMENT, FRONT_END, {"spec": {"template": {"spec": {"containers": containers}}}})
+async def _set_image(stage: Stage, deployment: str, image: str) -> None:
+    """As `kubectl set image`: the first container's image in the template, the rest as it stands."""
+    found = await stage.client.get(DEPLOYMENT, stage.cluster, deployment)
+    first, *others = found["spec"]["template"]["spec"]["containers"]
+    stage.say(f"   image of {deployment}: {image}")
+    containers = [{**first, "image": image}, *others]
+    await stage.patch(DEPLOYMENT, deployment, {"spec": {"template": {"spec": {"containers": containers}}}})
+
+
+async def _pods_on(stage: Stage, node: str) -> list[JsonObject]:
+    return [pod for pod in await stage.list(POD) if pod["spec"].get("nodeName") == node]
+
+
+async def _not_given_up(stage: Stage, node: str) -> str:
+    left = [pod for pod in await _pods_on(stage, node) if not pod["metadata"].get("deletionTimestamp")]
+    return f"{len(left)} pods still count there" if left else ""
 
 
 async def _some_pod_shows(stage: Stage, text: str) -> str:
