@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestling.scheduler.explain import Refusal, explain
 from nestling.scheduler.framework import Profile
@@ -96,7 +97,7 @@ class Scheduler:
             return Decision(pod, nodes.count, refusal=standing.memo)
         total = standing.total
         top = total.max()
-        ties = np.flatnonzero(total == top)
+        ties = (total == top).nonzero()[0]
         turn = crc32(pod.name.encode(), self.seed) % len(ties)
         return Decision(
             pod,
@@ -122,9 +123,7 @@ class Scheduler:
         return made
 
 
-def _runners_up(
-    standing: Standing, ties: "np.ndarray[tuple[int], np.dtype[np.intp]]", turn: int
-) -> tuple[Scored, ...]:
+def _runners_up(standing: Standing, ties: NDArray[np.intp], turn: int) -> tuple[Scored, ...]:
     """The next best nodes: the other equals first, in the order in which they would have had their turn."""
     names, total = standing.nodes.names, standing.total
     score = int(total[ties[0]])

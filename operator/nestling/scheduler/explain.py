@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nestling.api.json import JsonObject
 from nestling.scheduler.framework import FilterPlugin
@@ -100,9 +101,9 @@ def note(message: str) -> str:
     return message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - len(_CUT)] + _CUT
 
 
-def refusals(standing: Standing) -> list[tuple[FilterSlot, "np.ndarray[tuple[int], np.dtype[np.intp]]"]]:
+def refusals(standing: Standing) -> list[tuple[FilterSlot, NDArray[np.intp]]]:
     """For each filter, the places that it was the first to refuse."""
-    found: list[tuple[FilterSlot, np.ndarray[tuple[int], np.dtype[np.intp]]]] = []
+    found: list[tuple[FilterSlot, NDArray[np.intp]]] = []
     alive = standing.nodes.alive
     left = alive.copy() if standing.only is None else alive[standing.only]
     for slot in standing.filters:

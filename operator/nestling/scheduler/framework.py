@@ -54,10 +54,6 @@ class Plugin(ABC):
     row_by_row: ClassVar[bool] = True
     """Whether a row's answer depends on nothing but this row: what a bind elsewhere does cannot change it."""
 
-    def affected(self, state: Any, nodes: NodeTable, rows: Rows) -> Rows:
-        """Rows whose answer may differ after `rows` changed; plugins that look at whole domains widen it."""
-        return rows
-
 
 class FilterPlugin(Plugin):
     """Says which nodes a pod may go to.
@@ -80,6 +76,10 @@ class FilterPlugin(Plugin):
     @abstractmethod
     def filter(self, state: Any, nodes: NodeTable, rows: Rows) -> IntArray:
         """Codes of these rows, int64, 0 where the pod may go."""
+
+    def filter_row(self, state: Any, nodes: NodeTable, row: int) -> int:
+        """The code of one row. Worth arithmetic of its own where every bind asks: numpy is slow on one."""
+        return int(self.filter(state, nodes, slice(row, row + 1))[0])
 
     @abstractmethod
     def reasons(self, code: int, pods: PodClass, nodes: NodeTable) -> tuple[str, ...]:
@@ -109,6 +109,10 @@ class ScorePlugin(Plugin):
     @abstractmethod
     def score(self, state: Any, nodes: NodeTable, rows: Rows) -> IntArray:
         """Scores of these rows, int64: 0..100, or any non-negative number for a plugin that normalizes."""
+
+    def score_row(self, state: Any, nodes: NodeTable, row: int) -> int:
+        """The score of one row; see `filter_row`."""
+        return int(self.score(state, nodes, slice(row, row + 1))[0])
 
     def normalize(self, state: Any, scores: IntArray, feasible: BoolArray) -> IntArray:
         """Raw scores of all rows as 0..100, judged over the feasible ones; same shape."""

@@ -17,24 +17,28 @@ from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.table import ALL, Aspect, BoolArray, IntArray, NodeTable, Rows
 
 REFUSED: Final = -1
+_FEW: Final = 12  # rows; up to here plain numbers, row by row, beat numpy (tests/benchmarks/scheduler.py)
+_USAGE: Final = int(Aspect.USAGE)  # as a plain number: operations on flags cost more than the rest of a bind
 _EMPTY: Final = np.zeros(0, np.int64)
 
 
 @dataclass(slots=True)
 class FilterSlot:
-    """One filter plugin at work for this class: its state and its codes by row."""
+    """One filter plugin at work for this class: its state, its codes by row, whether it reads usage."""
 
     plugin: FilterPlugin
     state: Any
     codes: IntArray = field(default_factory=lambda: _EMPTY)
+    usage: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.usage = bool(self.plugin.reads & Aspect.USAGE)
 
 
 @dataclass(slots=True)
 class ScoreSlot:
     """One score plugin at work: its state, raw scores, and (if it normalizes) the normalized ones times
     weight.
-
-    `flat` says that all raw scores are zero, so that no row's feasibility can change the normalized ones.
     """
 
     plugin: ScorePlugin
@@ -42,7 +46,10 @@ class ScoreSlot:
     state: Any
     raw: IntArray = field(default_factory=lambda: _EMPTY)
     share: IntArray = field(default_factory=lambda: _EMPTY)
-    flat: bool = False
+    usage: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.usage = bool(self.plugin.reads & Aspect.USAGE)
 
 
 class Standing:
@@ -67,6 +74,8 @@ class Standing:
         self.seen = -1
         self.memo: Any = None  # what a caller derived from this state; dropped at the next change
         self._base: IntArray = _EMPTY
+        # All raw scores of the relative plugins are zero: no row's feasibility changes the normalized ones.
+        self._all_flat = True
         self._rebuild()
 
     @property
@@ -81,17 +90,12 @@ class Standing:
             return False
         self.memo = None
         changes = nodes.changes_since(self.seen) if self.lasting else None
-        if changes is not None and len(changes) == 1:
-            row, aspect = divmod(changes[0], 4)
-            self._update_row(row, Aspect(aspect))
-        elif changes is not None and 2 * len(changes) < nodes.rows:
-            changed = {change >> 2 for change in changes if change & Aspect.NODE}
-            used = {change >> 2 for change in changes} - changed
-            for rows, aspect in ((changed, Aspect.NODE | Aspect.USAGE), (used, Aspect.USAGE)):
-                if rows:
-                    self._update(np.array(sorted(rows), np.intp), aspect)
-        else:
+        if changes is None or 2 * len(changes) > nodes.rows or not self.profile.row_by_row:
             self._rebuild()
+        elif len(changes) == 1 and changes[0] & 3 == _USAGE:
+            self._update_row(changes[0] >> 2)
+        else:
+            self._catch_up(changes)
         self.seen = nodes.version
         return True
 
@@ -151,8 +155,9 @@ class Standing:
     def _relate(self) -> None:
         """Normalize what is judged relative to the feasible rows, and add up."""
         total = self._base.copy()
+        self._all_flat = True
         for slot in self.relative:
-            slot.flat = not slot.raw.any()
+            self._all_flat &= not slot.raw.any()
             slot.share = slot.weight * slot.plugin.normalize(slot.state, slot.raw, self.feasible)
             total += slot.share
         self.total = np.where(self.feasible, total, REFUSED).astype(np.int32)
@@ -160,51 +165,73 @@ class Standing:
 
     # -- some rows anew --
 
-    def _update(self, rows: NDArray[np.intp], aspect: Aspect) -> None:
-        nodes = self.nodes
-        for slot in self.filters:
-            if slot.plugin.reads & aspect:
-                wide = slot.plugin.affected(slot.state, nodes, rows)
-                slot.codes[wide] = slot.plugin.filter(slot.state, nodes, wide)
-        feasible = nodes.alive.copy()
-        for slot in self.filters:
-            feasible &= slot.codes == 0
-        self.feasible = feasible
-        for slot in (*self.local, *self.relative):
-            if slot.plugin.reads & aspect:
-                wide = slot.plugin.affected(slot.state, nodes, rows)
-                slot.raw[wide] = slot.plugin.score(slot.state, nodes, wide)
-        base = np.zeros(len(feasible), np.int64)
-        for slot in self.local:
-            base += slot.weight * slot.raw
-        self._base = base
-        self._relate()
+    def _catch_up(self, changes: list[int]) -> None:
+        changed = {change >> 2 for change in changes if change & Aspect.NODE}
+        used = {change >> 2 for change in changes} - changed
+        if changed:
+            self._update(np.array(sorted(changed), np.intp), anew=True)
+        if len(used) > _FEW:
+            self._update(np.array(sorted(used), np.intp))
+        else:
+            for row in used:
+                self._update_row(row)
 
-    def _update_row(self, row: int, aspect: Aspect) -> None:
-        """The same for the one row that a bind touched: the hot path, without a pass over the table."""
-        nodes, rows = self.nodes, slice(row, row + 1)
-        if aspect != Aspect.USAGE or not self.profile.row_by_row:
-            self._update(np.array([row], np.intp), Aspect.NODE | Aspect.USAGE)
-            return
-        may_go = bool(nodes.alive[row])
+    def _update(self, rows: NDArray[np.intp], *, anew: bool = False) -> None:
+        """Ask again about these rows: what depends on usage, or with `anew` everything."""
+        nodes = self.nodes
+        may_go = nodes.alive[rows]
         for slot in self.filters:
-            if slot.plugin.reads & Aspect.USAGE:
-                slot.codes[rows] = slot.plugin.filter(slot.state, nodes, rows)
-            if slot.codes[row]:
+            if anew or slot.usage:
+                slot.codes[rows] = codes = slot.plugin.filter(slot.state, nodes, rows)
+            else:
+                codes = slot.codes[rows]
+            may_go &= codes == 0
+        score = np.zeros(len(rows), np.int64)
+        for slot in self.local:
+            if anew or slot.usage:
+                slot.raw[rows] = raw = slot.plugin.score(slot.state, nodes, rows)
+            else:
+                raw = slot.raw[rows]
+            score += slot.weight * raw
+        self._base[rows] = score
+        flipped = bool((may_go != self.feasible[rows]).any())
+        self.feasible[rows] = may_go
+        if anew:
+            for slot in self.relative:
+                slot.raw[rows] = slot.plugin.score(slot.state, nodes, rows)
+        if anew or (flipped and not self._all_flat):
+            self._relate()
+            return
+        for slot in self.relative:
+            score += slot.share[rows]
+        self.total[rows] = np.where(may_go, score, REFUSED)
+        self.feasible_count = int(np.count_nonzero(self.feasible))
+
+    def _update_row(self, row: int) -> None:
+        """The same for the one row that a bind touched: the hot path, without a pass over the table."""
+        nodes = self.nodes
+        may_go = nodes.alive.item(row)
+        for slot in self.filters:
+            if slot.usage:
+                slot.codes[row] = code = slot.plugin.filter_row(slot.state, nodes, row)
+            else:
+                code = slot.codes.item(row)
+            if code:
                 may_go = False
         score = 0
         for slot in self.local:
-            if slot.plugin.reads & Aspect.USAGE:
-                slot.raw[rows] = slot.plugin.score(slot.state, nodes, rows)
-            score += slot.weight * int(slot.raw[row])
+            if slot.usage:
+                slot.raw[row] = raw = slot.plugin.score_row(slot.state, nodes, row)
+            else:
+                raw = slot.raw.item(row)
+            score += slot.weight * raw
         self._base[row] = score
-        flipped = may_go != self.feasible[row]
-        self.feasible[row] = may_go
-        if flipped:
+        if may_go != self.feasible.item(row):
+            self.feasible[row] = may_go
             self.feasible_count += 1 if may_go else -1
-            if any(not slot.flat for slot in self.relative):
+            if not self._all_flat:
                 self._relate()
                 return
         for slot in self.relative:
-            score += int(slot.share[row])
+            score += slot.share.item(row)
         self.total[row] = score if may_go else REFUSED

@@ -33,6 +33,9 @@ class Aspect(IntFlag):
     NODE = 2
 
 
+_USAGE: Final = int(Aspect.USAGE)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeTaint:
     """One taint as plugins see it; when it was added plays no part in placement."""
@@ -100,7 +103,7 @@ class NodeTable:
             return None
         return self._log[version - self._log_start :]
 
-    def _touch(self, row: int, aspect: Aspect) -> None:
+    def _touch(self, row: int, aspect: int) -> None:
         if len(self._log) > 4 * self.rows + 4096:
             self._forget_log()
         self._log.append(row * 4 + aspect)
@@ -192,7 +195,7 @@ class NodeTable:
         self.counted[row, 1] += sign * demand.counted_memory
         for port in pods.ports:
             self._count_port(row, port, sign)
-        self._touch(row, Aspect.USAGE)
+        self._touch(row, _USAGE)
 
     def _count_port(self, row: int, port: HostPort, sign: int) -> None:
         by_address = self.ports.setdefault((port.protocol, port.port), {})

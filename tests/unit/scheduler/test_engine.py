@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from nestling.scheduler.engine import PendingPod, Scheduler
 from nestling.scheduler.explain import LONGEST_NOTE, note
+from nestling.scheduler.framework import Profile, Weighted
 from nestling.scheduler.podclass import Classes
+from nestling.scheduler.profiles import default_profile
 from nestling.scheduler.table import NodeFacts
 from unit.scheduler.tables import a_class, facts, requests
 
@@ -216,7 +218,10 @@ def a_random_node(random: Random, name: str) -> NodeFacts:
 def test_remembering_changes_no_decision_and_no_node_is_overcommitted(seed: int) -> None:
     """Random life of a cluster, told to two schedulers: one keeps standings, one computes all anew."""
     random = Random(seed)
-    both = [Scheduler(seed=seed, remember=remember) for remember in (True, False)]
+    usual = default_profile()
+    # Weights of their own, so that a forgotten one shows.
+    profile = Profile(usual.filters, [Weighted(one.plugin, random.randint(1, 9)) for one in usual.scores])
+    both = [Scheduler(profile=profile, seed=seed, remember=remember) for remember in (True, False)]
     placed: list[tuple[str, Any]] = []
     classes = Classes()
     for step in range(120):

@@ -129,7 +129,9 @@ def test_least_allocated_agrees_with_the_scalar_rule(seed: int) -> None:
         capacity = (int(table.allocatable[row, 0]), int(table.allocatable[row, 1]))
         counted = (int(table.counted[row, 0]), int(table.counted[row, 1]))
         wants = (pods.demand.scored_cpu, pods.demand.scored_memory)
-        assert found[row] == least_allocated(capacity, counted, wants), f"seed {seed}, row {row}"
+        expected = least_allocated(capacity, counted, wants)
+        assert found[row] == expected, f"seed {seed}, row {row}"
+        assert plugin.score_row(wants, table, row) == expected, f"seed {seed}, row {row}"
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -147,6 +149,17 @@ def test_balanced_allocation_agrees_with_the_scalar_rule(seed: int) -> None:
         after = (used[0] + state[0], used[1] + state[1])
         expected = 50 + (50 + balance(after, capacity) - balance(used, capacity)) // 2
         assert found[row] == expected, f"seed {seed}, row {row}"
+        assert plugin.score_row(state, table, row) == expected, f"seed {seed}, row {row}"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_room_is_the_same_for_one_row_and_for_all(seed: int) -> None:
+    table, pods = random_table(Random(seed))
+    plugin = NodeResourcesFit()
+    state = plugin.prepare(pods, table)
+    codes = plugin.filter(state, table, ALL)
+    rows = np.flatnonzero(table.alive).tolist()
+    assert [plugin.filter_row(state, table, row) for row in rows] == codes[rows].tolist()
 
 
 def test_a_neutral_placement_scores_75() -> None:

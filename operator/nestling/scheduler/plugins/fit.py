@@ -64,6 +64,15 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
             codes |= (nodes.requested[rows, column] + amount > nodes.allocatable[rows, column]) * bit
         return codes
 
+    def filter_row(self, state: Wants, nodes: NodeTable, row: int) -> int:
+        """The same for one row in plain numbers: 1.5 us instead of 9 (tests/benchmarks/scheduler.py)."""
+        code = TOO_MANY if nodes.pods.item(row) >= nodes.pods_allowed.item(row) else 0
+        requested, allocatable = nodes.requested, nodes.allocatable
+        for bit, column, amount in state.amounts:
+            if requested.item(row, column) + amount > allocatable.item(row, column):
+                code |= bit
+        return code
+
     def reasons(self, code: int, pods: PodClass, nodes: NodeTable) -> tuple[str, ...]:
         """One reason for each thing that is short, pods first."""
         short = [TOO_MANY_PODS] if code & TOO_MANY else []
@@ -103,6 +112,17 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
         assert total is not None
         assert votes is not None
         return total // np.maximum(votes, 1)
+
+    def score_row(self, state: tuple[int, int], nodes: NodeTable, row: int) -> int:
+        """The same for one row in plain numbers."""
+        total = votes = 0
+        for place, amount in enumerate(state):
+            capacity = nodes.allocatable.item(row, place)
+            if capacity:
+                left = capacity - nodes.counted.item(row, place) - amount
+                total += left * 100 // capacity if left > 0 else 0
+                votes += 1
+        return total // votes if votes else 0
 
 
 def written(resource: str, amount: int) -> str:
