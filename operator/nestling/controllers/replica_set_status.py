@@ -7,6 +7,7 @@ Source: Kubernetes 1.37, pkg/controller/replicaset/replica_set_utils.go.
 from collections.abc import Iterable, Sequence
 
 from nestling.api.json import JsonObject
+from nestling.controllers.status_change import LONGEST_MESSAGE, selector_text
 from nestling.machinery.clock import timestamp
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.workload import REPLICA_FAILURE, ReplicaSet
@@ -25,7 +26,7 @@ def status_of(
         "availableReplicas": sum(is_available(pod, rs.min_ready_s, now) for pod in ready),
         "terminatingReplicas": terminating,
         "observedGeneration": rs.generation,
-        "selector": str(rs.selector),
+        "selector": selector_text(rs.selector),
         "conditions": _conditions(rs, failure, now),
     }
 
@@ -60,6 +61,6 @@ def _conditions(rs: ReplicaSet, failure: tuple[str, str] | None, now: float) -> 
             "status": "True",
             "lastTransitionTime": timestamp(now),
             "reason": reason,
-            "message": message,
+            "message": message[:LONGEST_MESSAGE],
         },
     ]

@@ -1,8 +1,21 @@
 """The part of a status that has to be written: what differs from what stands there."""
 
+from typing import Final
+
 from nestling.api.json import JsonObject
+from nestling.api.selector import Selector
 from nestling.machinery.plan import Patch
 from nestling.machinery.records.base import Record
+
+# What the schemas allow: longer texts would have the whole status refused.
+LONGEST_TEXT: Final = 4096
+LONGEST_MESSAGE: Final = 32768
+
+
+def selector_text(selector: Selector) -> str | None:
+    """The selector as the scale subresource has it; None if it is longer than the field."""
+    text = str(selector)
+    return text if len(text) <= LONGEST_TEXT else None
 
 
 def status_write(record: Record, stored: JsonObject | None, wanted: JsonObject) -> Patch | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 from nestling.api.json import JsonObject
+from nestling.controllers.status_change import LONGEST_MESSAGE
 from nestling.machinery.clock import timestamp
 
 AVAILABLE: Final = "Available"
@@ -27,7 +28,7 @@ def condition(
         "lastUpdateTime": timestamp(now),
         "lastTransitionTime": timestamp(now),
         "reason": reason,
-        "message": message,
+        "message": message[:LONGEST_MESSAGE],
     }
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from nestling.machinery.records.workload import INT32_MAX, Deployment
 
-_PERCENT: Final = re.compile(r"([0-9]{1,9})%", re.ASCII)
+_PERCENT: Final = re.compile(r"([0-9]{1,10})%", re.ASCII)
 
 
 def max_surge(deployment: Deployment) -> int:

@@ -7,16 +7,15 @@ Source: Kubernetes 1.37, pkg/controller/deployment/rollback.go, kubectl/pkg/poly
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, cast
+from typing import cast
 
 from nestling.api.json import JsonObject, JsonValue
 from nestling.api.kinds import DEPLOYMENT
+from nestling.controllers.deployment.events import event
 from nestling.controllers.deployment.revision import OWN, ROLLBACK_TO, revision_of
-from nestling.machinery.plan import Emit, Patch
+from nestling.machinery.plan import Patch
 from nestling.machinery.records.workload import TEMPLATE_HASH, Deployment, ReplicaSet
 from nestling.machinery.view import View
-
-COMPONENT: Final = "deployment-controller"
 
 
 def revisions(view: View, deployment: Deployment) -> dict[int, ReplicaSet]:
@@ -85,13 +84,13 @@ def write(view: View, deployment: Deployment, revision: int) -> Patch:
         message = (
             "Unable to find the revision to rollback to." if revision else "Unable to find last revision."
         )
-        said = _said(deployment, "Warning", "DeploymentRollbackRevisionNotFound", message)
+        said = event(deployment, "Warning", "DeploymentRollbackRevisionNotFound", message)
     elif patch is None:
         message = f'The rollback revision contains the same template as current deployment "{name}"'
-        said = _said(deployment, "Warning", "DeploymentRollbackTemplateUnchanged", message)
+        said = event(deployment, "Warning", "DeploymentRollbackTemplateUnchanged", message)
     else:
         message = f'Rolled back deployment "{name}" to revision {revision_of(rs.revision)}'
-        said = _said(deployment, "Normal", "DeploymentRollback", message)
+        said = event(deployment, "Normal", "DeploymentRollback", message)
     body = patch or {}
     notes = {**(body.get("metadata") or {}).get("annotations", {}), ROLLBACK_TO: None}
     body = {**body, "metadata": {"annotations": notes}}
@@ -116,7 +115,3 @@ def difference(before: JsonValue, after: JsonValue) -> JsonValue:
 
 def _missing(old: JsonObject, new: JsonObject) -> Iterable[str]:
     return (name for name in old if name not in new)
-
-
-def _said(deployment: Deployment, kind: Literal["Normal", "Warning"], reason: str, message: str) -> Emit:
-    return Emit(DEPLOYMENT, deployment.key, deployment.uid, kind, reason, message, COMPONENT)

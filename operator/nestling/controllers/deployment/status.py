@@ -10,6 +10,7 @@ from nestling.api.json import JsonObject
 from nestling.controllers.deployment.condition import AVAILABLE, Conditions, condition, put
 from nestling.controllers.deployment.family import Family, Sizes
 from nestling.controllers.deployment.fenceposts import max_unavailable
+from nestling.controllers.status_change import selector_text
 from nestling.machinery.records.workload import Deployment, ReplicaSet, count
 
 
@@ -27,7 +28,7 @@ def figures_of(deployment: Deployment, family: Family, sizes: Sizes, created: in
         "availableReplicas": available,
         "unavailableReplicas": max(asked - available, 0),
         "terminatingReplicas": terminating(everyone),
-        "selector": str(deployment.selector),
+        "selector": selector_text(deployment.selector),
         "display": {"ready": f"{ready}/{deployment.replicas}"},
     }
 
