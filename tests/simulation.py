@@ -132,7 +132,7 @@ class Operator:
                 driver = ControllerDriver(
                     controller,
                     cache=self.cache,
-                    queue=Queue(world.clock, random=Random(1)),
+                    queue=Queue(world.clock, random=Random(1), lane=controller.lane),
                     executor=self.executor,
                     clock=world.clock,
                     failed=world.failed,

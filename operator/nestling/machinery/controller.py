@@ -4,7 +4,7 @@ Both are pure: they look at records, the time and what they were told, and answe
 them (see `driver`) does the waiting and the writing, so a test can be the driver.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,12 +31,14 @@ class Route:
 class Controller:
     """A loop without memory: what it decides, and whose changes concern it.
 
-    `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`.
+    `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`. Keys of one `lane`
+    are decided and written one after the other, for loops that share something out; None: each by itself.
     """
 
     name: str
     reconcile: Callable[[View, Key], Plan]
     concerns: Mapping[Kind, tuple[Route, ...]] = field(default_factory=dict[Kind, tuple[Route, ...]])
+    lane: Callable[[Key], Hashable] | None = None
 
 
 @dataclass(frozen=True, slots=True)

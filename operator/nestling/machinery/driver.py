@@ -121,7 +121,7 @@ class ControllerDriver:
                         self.conclude(key, plan, Outcome(0))
                     if self._clock.monotonic() > until:
                         break
-                if len(self.queue) and len(self.queue.working) < self._workers:
+                if self.queue.ready and len(self.queue.working) < self._workers:
                     await asyncio.sleep(0)
                     continue
                 due = self.queue.due_at()

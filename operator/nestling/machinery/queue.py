@@ -9,7 +9,7 @@ a key that is added while in work is done once more afterwards; retries double f
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from random import Random
 from typing import Final, Protocol
 
@@ -41,10 +41,18 @@ class QueueMetrics(Protocol):
 
 
 class Queue:
-    """Keys to look at. Not safe for threads: one event loop owns it."""
+    """Keys to look at. Not safe for threads: one event loop owns it.
+
+    Keys of the same `lane` are never in work at the same time; by default each key is a lane of its own.
+    """
 
     def __init__(
-        self, clock: Clock, *, random: Random | None = None, metrics: QueueMetrics | None = None
+        self,
+        clock: Clock,
+        *,
+        random: Random | None = None,
+        metrics: QueueMetrics | None = None,
+        lane: Callable[[Key], Hashable] | None = None,
     ) -> None:
         self._clock = clock
         self._random = random or Random()
@@ -57,10 +65,17 @@ class Queue:
         self._due: dict[Key, float] = {}  # the earliest entry of each key in `_later`; others are stale
         self._failures: dict[Key, int] = {}
         self._sequence = 0
+        self._lane = lane
+        self._parked: dict[Hashable, deque[Key]] = {}  # lane in work -> its keys that have to wait
 
     def __len__(self) -> int:
         """Keys in line; those in work and those with a delay do not count."""
         return len(self._waiting)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` has something to give now; keys whose lane is in work do not count."""
+        return bool(self._lines)
 
     @property
     def working(self) -> dict[Key, float]:
@@ -77,10 +92,7 @@ class Queue:
             self._again.add(key)
             return
         self._waiting[key] = self._clock.monotonic()
-        line = self._lines.get(key.cluster)
-        if line is None:
-            line = self._lines[key.cluster] = deque()
-        line.append(key)
+        self._line_up(key)
 
     def add_all(self, keys: Iterable[Key]) -> None:
         """Put several keys in line."""
@@ -125,6 +137,8 @@ class Queue:
             key = line.popleft()
             if line:
                 self._lines[cluster] = line  # back at the end: the next cluster's turn
+            if self._lane is not None and not self._enter(self._lane(key), key):
+                continue
             now = self._clock.monotonic()
             since = self._waiting.pop(key)
             self._working[key] = now
@@ -136,6 +150,9 @@ class Queue:
     def done(self, key: Key) -> None:
         """A key is out of work; if it was added meanwhile, it goes back in line."""
         since = self._working.pop(key)
+        if self._lane is not None:
+            for parked in self._parked.pop(self._lane(key)):
+                self._line_up(parked)
         if self._metrics is not None:
             self._metrics.finished(self._clock.monotonic() - since)
         if key in self._again:
@@ -147,6 +164,21 @@ class Queue:
         while self._later and self._due.get(self._later[0][2]) != self._later[0][0]:
             heapq.heappop(self._later)
         return self._later[0][0] if self._later else None
+
+    def _line_up(self, key: Key) -> None:
+        line = self._lines.get(key.cluster)
+        if line is None:
+            line = self._lines[key.cluster] = deque()
+        line.append(key)
+
+    def _enter(self, lane: Hashable, key: Key) -> bool:
+        """Take a lane into work; if it is there already, `key` waits until it comes out."""
+        parked = self._parked.get(lane)
+        if parked is None:
+            self._parked[lane] = deque()
+            return True
+        parked.append(key)
+        return False
 
     def _promote(self) -> None:
         now = self._clock.monotonic()

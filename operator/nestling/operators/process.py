@@ -170,7 +170,7 @@ class Process:
         setting = Setting(self.cache, self._clock, self.registry, self._options.shard)
         for controller in role.controllers:
             queue = self.queues[controller.name] = Queue(
-                self._clock, metrics=self.metrics.queue(controller.name)
+                self._clock, metrics=self.metrics.queue(controller.name), lane=controller.lane
             )
             driver = ControllerDriver(
                 controller,

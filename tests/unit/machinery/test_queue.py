@@ -100,3 +100,25 @@ def test_the_length_counts_keys_in_line_only(queue: Queue) -> None:
     queue.take()
     assert len(queue) == 1
     assert list(queue.working) == [WEB]
+
+
+def test_keys_of_one_lane_are_never_in_work_together(clock: ManualClock) -> None:
+    queue = Queue(clock, random=Random(1), lane=lambda key: key.cluster)
+    for key in (WEB, API, OTHER):
+        queue.add(key)
+    assert [queue.take(), queue.take(), queue.take()] == [WEB, OTHER, None]
+    assert len(queue) == 1, "the parked key is still in line"
+    queue.done(WEB)
+    assert drain(queue) == [API]
+
+
+def test_a_parked_key_does_not_hold_up_others_and_is_added_once(clock: ManualClock) -> None:
+    queue = Queue(clock, random=Random(1), lane=lambda key: key.cluster)
+    queue.add(WEB)
+    assert queue.take() == WEB
+    queue.add(API)
+    assert queue.take() is None
+    queue.add(API)
+    queue.add(WEB)
+    queue.done(WEB)
+    assert sorted(drain(queue)) == sorted([API, WEB])
