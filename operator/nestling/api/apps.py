@@ -39,7 +39,7 @@ class DeploymentSpec(Schema):
     """How many pods of which kind, and how they change."""
 
     validations = (
-        *rules.template_is_selected(),
+        *rules.TEMPLATE_IS_SELECTED,
         rules.ALWAYS_RESTARTS,
         rules.NO_DEADLINE,
         rules.DEADLINE_AFTER_READY,
@@ -96,7 +96,7 @@ class DeploymentStatus(Schema):
 class ReplicaSetSpec(Schema):
     """How many pods of which kind."""
 
-    validations = (*rules.template_is_selected(), rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
+    validations = (*rules.TEMPLATE_IS_SELECTED, rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
 
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""
@@ -173,7 +173,7 @@ class StatefulSetSpec(Schema):
     """How many numbered pods, with which claims, and how they change."""
 
     validations = (
-        *rules.template_is_selected(),
+        *rules.TEMPLATE_IS_SELECTED,
         rules.ALWAYS_RESTARTS,
         rules.NO_DEADLINE,
         rules.unchanged("serviceName"),
@@ -265,7 +265,7 @@ class DaemonSetUpdateStrategy(Schema):
 class DaemonSetSpec(Schema):
     """Which pod runs on every suitable node, and how it changes."""
 
-    validations = (*rules.template_is_selected(), rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
+    validations = (*rules.TEMPLATE_IS_SELECTED, rules.ALWAYS_RESTARTS, rules.NO_DEADLINE)
 
     min_ready_seconds: Count | None = None
     """How long a pod must be ready until it counts as available."""

@@ -2,8 +2,8 @@
 
 pydantic's JSON schema goes in; out comes what the API server accepts: references inlined, "or null"
 dropped, titles dropped, defaults kept. Nothing here knows a kind by name except where Kubernetes itself has
-a special case. Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1 and
-structural schema rules.
+a special case.
+Source: Kubernetes 1.37, k8s.io/apiextensions-apiserver/pkg/apis/apiextensions (v1, validation).
 """
 
 from collections.abc import Mapping

@@ -292,7 +292,7 @@ class VirtualEndpointSlice(Schema):
 
     address_type: Annotated[
         Literal["IPv4", "IPv6", "FQDN"],
-        Rule("self == oldSelf", "addressType: cannot be changed", reason="FieldValueForbidden"),
+        Rule("self == oldSelf", "cannot be changed", reason="FieldValueForbidden"),
     ]
     """Kind of the addresses."""
     display: EndpointSliceDisplay | None = None
@@ -325,9 +325,7 @@ class VirtualPriorityClass(Schema):
     """Whether pods without a class get this one."""
     preemption_policy: Literal["PreemptLowerPriority", "Never"] = "PreemptLowerPriority"
     """Whether pods of the class may push out others."""
-    value: Annotated[
-        Int32, Rule("self == oldSelf", "value: cannot be changed", reason="FieldValueForbidden")
-    ] = 0
+    value: Annotated[Int32, Rule("self == oldSelf", "cannot be changed", reason="FieldValueForbidden")] = 0
     """How important the pods are; higher goes first."""
 
 

@@ -1,9 +1,10 @@
 """What the API server refuses by itself: CEL rules, each with the sentence that a user reads.
 
-A rule stands where its field is, and its sentence begins with the name of the field. Whatever can be said
-by type, pattern or bound is said there instead. The budget is Kubernetes': an estimated cost of 10 million
-per rule and 100 million per CRD, so lists that rules walk are bounded in the models. Source: Kubernetes
-1.37, pkg/apis/*/validation; apiextensions-apiserver, CEL cost.
+A rule stands where its field is, or points to the field below; the API server puts that path before the
+sentence. Only sentences about the name carry it themselves, for a rule cannot point into the metadata.
+Whatever can be said by type, pattern or bound is said there instead. The budget is Kubernetes': an estimated
+cost of 10 million per rule and 100 million per CRD, so lists that rules walk are bounded in the models.
+Source: Kubernetes 1.37, pkg/apis/*/validation; apiextensions-apiserver, CEL cost.
 """
 
 from typing import Final
@@ -50,42 +51,42 @@ PRIORITY_CLASS_NAME: Final = Rule(
 NODE_NAME_ONCE: Final = Rule(
     "!has(oldSelf.nodeName) || oldSelf.nodeName == ''"
     " || (has(self.nodeName) && self.nodeName == oldSelf.nodeName)",
-    "spec.nodeName: is set once and cannot be changed",
+    "is set once and cannot be changed",
     ".nodeName",
     "FieldValueForbidden",
 )
 GATES_ONLY_GO: Final = Rule(
     "!has(self.schedulingGates) || (has(oldSelf.schedulingGates)"
     " && self.schedulingGates.all(g, oldSelf.schedulingGates.exists(o, o.name == g.name)))",
-    "spec.schedulingGates: gates can be removed, not added",
+    "gates can be removed, not added",
     ".schedulingGates",
     "FieldValueForbidden",
 )
 POD_CONTAINERS_KEPT: Final = Rule(
     "self.containers.size() == oldSelf.containers.size()"
     " && self.containers.all(c, oldSelf.containers.exists(o, o.name == c.name))",
-    "spec.containers: containers of a pod cannot be added, removed or renamed",
+    "containers of a pod cannot be added, removed or renamed",
     ".containers",
     "FieldValueForbidden",
 )
 
 
-def unchanged(field: str, *, path: str = "spec") -> Rule:
+def unchanged(field: str) -> Rule:
     """The field below the rule's place keeps its value, or its absence."""
     return Rule(
         f"has(self.{field}) == has(oldSelf.{field})"
         f" && (!has(self.{field}) || self.{field} == oldSelf.{field})",
-        f"{path}.{field}: cannot be changed",
+        "cannot be changed",
         f".{field}",
         "FieldValueForbidden",
     )
 
 
-def kept(field: str, *, path: str = "spec") -> Rule:
+def kept(field: str) -> Rule:
     """The field below the rule's place keeps its value once it has one."""
     return Rule(
         f"!has(oldSelf.{field}) || (has(self.{field}) && self.{field} == oldSelf.{field})",
-        f"{path}.{field}: cannot be changed once it is set",
+        "cannot be changed once it is set",
         f".{field}",
         "FieldValueForbidden",
     )
@@ -118,30 +119,30 @@ POD_UNCHANGED: Final = tuple(
 # Pods and templates alike.
 CONTAINER_NAMES_APART: Final = Rule(
     "!has(self.initContainers) || self.initContainers.all(i, !self.containers.exists(c, c.name == i.name))",
-    "initContainers: a name of containers is used again",
+    "a name of containers is used again",
     ".initContainers",
 )
 HOST_PORTS: Final = Rule(
     "!has(self.hostNetwork) || !self.hostNetwork || self.containers.all(c, !has(c.ports)"
     " || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0 || p.hostPort == p.containerPort))",
-    "containers: with hostNetwork the hostPort of a port equals its containerPort",
+    "with hostNetwork the hostPort of a port equals its containerPort",
     ".containers",
 )
 REQUESTS_WITHIN_LIMITS: Final = Rule(
     "!has(self.requests) || !has(self.limits) || self.requests.all(r, !(r in self.limits)"
     " || quantity(string(self.requests[r])).compareTo(quantity(string(self.limits[r]))) <= 0)",
-    "resources.requests: must not be more than limits",
+    "must not be more than limits",
     ".requests",
 )
 ENV_VALUE: Final = Rule(
     "!has(self.valueFrom) || !has(self.value) || self.value == ''",
-    "env: a variable has either value or valueFrom",
+    "a variable has either value or valueFrom",
     ".valueFrom",
 )
 SELECTOR_VALUES: Final = Rule(
     "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0"
     " : !has(self.values) || self.values.size() == 0",
-    "values: are needed for In and NotIn, and not allowed for Exists and DoesNotExist",
+    "are needed for In and NotIn, and not allowed for Exists and DoesNotExist",
     ".values",
 )
 NODE_SELECTOR_VALUES: Final = Rule(
@@ -149,23 +150,23 @@ NODE_SELECTOR_VALUES: Final = Rule(
     " : self.operator in ['Gt', 'Lt'] ? has(self.values) && self.values.size() == 1"
     " && self.values[0].matches('^[+-]?[0-9]{1,19}$')"
     " : !has(self.values) || self.values.size() == 0",
-    "values: are needed for In and NotIn, one integer for Gt and Lt, none for Exists and DoesNotExist",
+    "are needed for In and NotIn, one integer for Gt and Lt, none for Exists and DoesNotExist",
     ".values",
 )
 TOLERATION: Final = (
     Rule(
         "has(self.key) && self.key != '' || has(self.operator) && self.operator == 'Exists'",
-        "tolerations.operator: must be Exists when key is empty",
+        "must be Exists when key is empty",
         ".operator",
     ),
     Rule(
         "!has(self.operator) || self.operator != 'Exists' || !has(self.value) || self.value == ''",
-        "tolerations.value: must be empty when operator is Exists",
+        "must be empty when operator is Exists",
         ".value",
     ),
     Rule(
         "!has(self.tolerationSeconds) || has(self.effect) && self.effect == 'NoExecute'",
-        "tolerations.effect: must be NoExecute when tolerationSeconds is set",
+        "must be NoExecute when tolerationSeconds is set",
         ".effect",
     ),
 )
@@ -177,72 +178,69 @@ SELECTOR_KEPT: Final = Rule(
 SELECTOR_SELECTS: Final = Rule(
     "has(self.matchLabels) && self.matchLabels.size() > 0"
     " || has(self.matchExpressions) && self.matchExpressions.size() > 0",
-    "spec.selector: must not be empty",
+    "must not be empty",
 )
 _LABELS: Final = "self.template.metadata.labels"
 _HAS_LABELS: Final = f"has(self.template.metadata) && has({_LABELS})"
 
 
-def template_is_selected(*, template: str = "spec.template") -> tuple[Rule, ...]:
-    """The labels of `template` meet the selector beside it."""
-    message = f"{template}.metadata.labels: must be selected by spec.selector"
-    return (
-        Rule(
-            "!has(self.selector) || !has(self.selector.matchLabels)"
-            " || self.selector.matchLabels.size() == 0"
-            f" || {_HAS_LABELS} && self.selector.matchLabels.all(k,"
-            f" k in {_LABELS} && {_LABELS}[k] == self.selector.matchLabels[k])",
-            message,
-            ".template",
-        ),
-        Rule(
-            "!has(self.selector) || !has(self.selector.matchExpressions)"
-            " || self.selector.matchExpressions.all(e,"
-            f" e.operator in ['NotIn', 'DoesNotExist'] ? !({_HAS_LABELS}) || !(e.key in {_LABELS})"
-            f" || e.operator == 'NotIn' && !({_LABELS}[e.key] in e.values)"
-            f" : {_HAS_LABELS} && e.key in {_LABELS}"
-            f" && (e.operator == 'Exists' || {_LABELS}[e.key] in e.values))",
-            message,
-            ".template",
-        ),
-    )
+TEMPLATE_IS_SELECTED: Final = (
+    Rule(
+        "!has(self.selector) || !has(self.selector.matchLabels)"
+        " || self.selector.matchLabels.size() == 0"
+        f" || {_HAS_LABELS} && self.selector.matchLabels.all(k,"
+        f" k in {_LABELS} && {_LABELS}[k] == self.selector.matchLabels[k])",
+        "must be selected by spec.selector",
+        ".template.metadata.labels",
+    ),
+    Rule(
+        "!has(self.selector) || !has(self.selector.matchExpressions)"
+        " || self.selector.matchExpressions.all(e,"
+        f" e.operator in ['NotIn', 'DoesNotExist'] ? !({_HAS_LABELS}) || !(e.key in {_LABELS})"
+        f" || e.operator == 'NotIn' && !({_LABELS}[e.key] in e.values)"
+        f" : {_HAS_LABELS} && e.key in {_LABELS}"
+        f" && (e.operator == 'Exists' || {_LABELS}[e.key] in e.values))",
+        "must be selected by spec.selector",
+        ".template.metadata.labels",
+    ),
+)
 
 
 PLAIN_TEMPLATE_IS_SELECTED: Final = Rule(
     "!has(self.selector) || self.selector.size() == 0 || !has(self.template)"
     f" || {_HAS_LABELS} && self.selector.all(k, k in {_LABELS} && {_LABELS}[k] == self.selector[k])",
-    "spec.template.metadata.labels: must be selected by spec.selector",
-    ".template",
+    "must be selected by spec.selector",
+    ".template.metadata.labels",
 )
 _RESTART: Final = "template.spec.restartPolicy"
 ALWAYS_RESTARTS: Final = Rule(
     "!has(self.template) || !has(self.template.spec)"
     f" || !has(self.{_RESTART}) || self.{_RESTART} == 'Always'",
-    f"spec.{_RESTART}: must be Always, as these pods are meant to keep running",
+    "must be Always, as these pods are meant to keep running",
     f".{_RESTART}",
 )
 NO_DEADLINE: Final = Rule(
     "!has(self.template) || !has(self.template.spec) || !has(self.template.spec.activeDeadlineSeconds)",
-    "spec.template.spec.activeDeadlineSeconds: is not allowed, as these pods are meant to keep running",
+    "is not allowed, as these pods are meant to keep running",
     ".template.spec.activeDeadlineSeconds",
     "FieldValueForbidden",
 )
 FINISHES: Final = Rule(
     f"self.{_RESTART} in ['OnFailure', 'Never']",
-    f"{_RESTART}: must be OnFailure or Never, as a Job's pods are meant to end",
+    "must be OnFailure or Never, as a Job's pods are meant to end",
     f".{_RESTART}",
 )
 _NONE: Final = "matches('^0+%?$')"
 ROLLING_UPDATE_MOVES: Final = Rule(
     "!has(self.maxSurge) || !has(self.maxUnavailable)"
     f" || !(string(self.maxSurge).{_NONE} && string(self.maxUnavailable).{_NONE})",
-    "rollingUpdate.maxUnavailable: must not be 0 when maxSurge is 0",
+    "must not be 0 when maxSurge is 0",
     ".maxUnavailable",
 )
 DAEMON_UPDATE_EXCLUSIVE: Final = Rule(
     "!has(self.maxSurge) || !has(self.maxUnavailable)"
     f" || string(self.maxSurge).{_NONE} || string(self.maxUnavailable).{_NONE}",
-    "rollingUpdate.maxSurge: must be 0 when maxUnavailable is not 0",
+    "must be 0 when maxUnavailable is not 0",
     ".maxSurge",
 )
 
@@ -252,61 +250,61 @@ def at_most_all(field: str) -> Rule:
     return Rule(
         f"!has(self.{field}) || !string(self.{field}).endsWith('%')"
         f" || string(self.{field}).matches('^0*(100|[0-9]{{1,2}})%$')",
-        f"rollingUpdate.{field}: must not be greater than 100%",
+        "must not be greater than 100%",
         f".{field}",
     )
 
 
 NO_ROLLING_UPDATE_UNLESS_TYPE: Final = Rule(
     "!has(self.rollingUpdate) || self.type == 'RollingUpdate'",
-    "rollingUpdate: is only allowed with type RollingUpdate",
+    "is only allowed with type RollingUpdate",
     ".rollingUpdate",
     "FieldValueForbidden",
 )
 SOME_UNAVAILABLE: Final = Rule(
     f"!has(self.maxUnavailable) || !string(self.maxUnavailable).{_NONE}",
-    "rollingUpdate.maxUnavailable: must not be 0",
+    "must not be 0",
     ".maxUnavailable",
 )
 DEADLINE_AFTER_READY: Final = Rule(
     "!has(self.progressDeadlineSeconds) || !has(self.minReadySeconds)"
     " || self.progressDeadlineSeconds > self.minReadySeconds",
-    "spec.progressDeadlineSeconds: must be greater than minReadySeconds",
+    "must be greater than minReadySeconds",
     ".progressDeadlineSeconds",
 )
 INDEXED_COUNTS: Final = Rule(
     # With neither of both given, both count as 1.
     "!has(self.completionMode) || self.completionMode != 'Indexed' || has(self.completions)"
     " || !has(self.parallelism) || self.parallelism == 1",
-    "completions: is needed when completionMode is Indexed",
+    "is needed when completionMode is Indexed",
     ".completions",
     "FieldValueRequired",
 )
 INDEX_LIMIT: Final = (
     Rule(
         "!has(self.backoffLimitPerIndex) || has(self.completionMode) && self.completionMode == 'Indexed'",
-        "backoffLimitPerIndex: needs completionMode Indexed",
+        "needs completionMode Indexed",
         ".backoffLimitPerIndex",
     ),
     Rule(
         "!has(self.maxFailedIndexes) || has(self.backoffLimitPerIndex)",
-        "maxFailedIndexes: needs backoffLimitPerIndex",
+        "needs backoffLimitPerIndex",
         ".maxFailedIndexes",
     ),
     Rule(
         "!has(self.successPolicy) || has(self.completionMode) && self.completionMode == 'Indexed'",
-        "successPolicy: needs completionMode Indexed",
+        "needs completionMode Indexed",
         ".successPolicy",
     ),
     Rule(
         "!has(self.podFailurePolicy) || self.template.spec.restartPolicy == 'Never'",
-        "podFailurePolicy: needs restartPolicy Never in the template",
+        "needs restartPolicy Never in the template",
         ".podFailurePolicy",
     ),
 )
 TIME_ZONE: Final = Rule(
     "self != '' && self.lowerAscii() != 'local'",
-    "spec.timeZone: must be a name of the time zone database, such as Europe/Paris or UTC",
+    "must be a name of the time zone database, such as Europe/Paris or UTC",
 )
 
 
@@ -327,13 +325,13 @@ _CRON: Final = " +".join(
     )
 )
 SCHEDULE: Final = Rule(
-    f"self.contains('TZ') || self.matches('^ *(@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
+    "self.contains('TZ') || self.matches('^ *(@(yearly|annually|monthly|weekly|daily|midnight|hourly)"
     f"|@every [0-9.]+[a-zµ]+[0-9.a-zµ]*|{_CRON}) *$')",
-    "spec.schedule: must be five fields (minute hour day month weekday) or a name such as @daily",
+    "must be five fields (minute hour day month weekday) or a name such as @daily",
 )
 SCHEDULE_WITHOUT_ZONE: Final = Rule(
     "!self.contains('TZ')",
-    "spec.schedule: must not carry a time zone, that is what timeZone is for",
+    "must not carry a time zone, that is what timeZone is for",
 )
 
 # Services and endpoints.
@@ -341,36 +339,36 @@ SERVICE: Final = (
     Rule(
         "self.type == 'ExternalName' || has(self.clusterIP) && self.clusterIP == 'None'"
         " || has(self.ports) && self.ports.size() > 0",
-        "spec.ports: at least one is needed, unless the Service is headless or an ExternalName",
+        "at least one is needed, unless the Service is headless or an ExternalName",
         ".ports",
         "FieldValueRequired",
     ),
     Rule(
         "!has(self.ports) || self.ports.size() < 2"
         " || self.ports.all(p, has(p.name) && p.name != '' && self.ports.exists_one(q, q.name == p.name))",
-        "spec.ports: each of several ports needs a name of its own",
+        "each of several ports needs a name of its own",
         ".ports",
     ),
     Rule(
         "self.type != 'ExternalName' || has(self.externalName) && self.externalName != ''",
-        "spec.externalName: is needed with type ExternalName",
+        "is needed with type ExternalName",
         ".externalName",
         "FieldValueRequired",
     ),
     Rule(
         "!has(self.clusterIP) || self.clusterIP in ['', 'None'] || isIP(self.clusterIP)",
-        "spec.clusterIP: must be an IP address, None or empty",
+        "must be an IP address, None or empty",
         ".clusterIP",
     ),
     Rule(
         "!has(self.clusterIP) || self.clusterIP != 'None' || self.type in ['ClusterIP', 'ExternalName']",
-        "spec.clusterIP: None is not allowed with type NodePort or LoadBalancer",
+        "None is not allowed with type NodePort or LoadBalancer",
         ".clusterIP",
     ),
     Rule(
         "self.type in ['NodePort', 'LoadBalancer'] || !has(self.ports)"
         " || self.ports.all(p, !has(p.nodePort) || p.nodePort == 0)",
-        "spec.ports: nodePort is only allowed with type NodePort or LoadBalancer",
+        "nodePort is only allowed with type NodePort or LoadBalancer",
         ".ports",
         "FieldValueForbidden",
     ),
@@ -378,7 +376,7 @@ SERVICE: Final = (
 CLUSTER_IP_KEPT: Final = Rule(
     "!has(oldSelf.clusterIP) || oldSelf.clusterIP == '' || !has(self.clusterIP) || self.clusterIP == ''"
     " || self.clusterIP == oldSelf.clusterIP || 'ExternalName' in [self.type, oldSelf.type]",
-    "spec.clusterIP: cannot be changed once it is set",
+    "cannot be changed once it is set",
     ".clusterIP",
     "FieldValueForbidden",
 )
@@ -386,16 +384,16 @@ CLUSTER_IP_KEPT: Final = Rule(
 # Nodes and the rest.
 TAINTS_DIFFER: Final = Rule(
     "self.all(t, self.exists_one(u, u.key == t.key && u.effect == t.effect))",
-    "spec.taints: key and effect together must be unique",
+    "key and effect together must be unique",
 )
 BUDGET_EXCLUSIVE: Final = Rule(
     "!has(self.minAvailable) || !has(self.maxUnavailable)",
-    "spec.maxUnavailable: must not be set together with minAvailable",
+    "must not be set together with minAvailable",
     ".maxUnavailable",
 )
 PRIORITY_VALUE: Final = Rule(
     "self.value <= 1000000000 || self.metadata.name.startsWith('system-')",
-    "value: must not be greater than 1000000000, higher ones belong to the built-in classes",
+    "must not be greater than 1000000000, higher ones belong to the built-in classes",
     ".value",
 )
 IS_CIDR: Final = Rule("isCIDR(self)", "must be a range of addresses such as 10.244.0.0/16")

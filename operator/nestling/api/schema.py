@@ -203,7 +203,7 @@ Labels: TypeAlias = Annotated[
     LabelMap,
     Rule(
         f"self.all(k, k.size() <= 317 && k.matches('{_QUALIFIED_NAME}'))",
-        "labels: a key is at most 63 letters, digits, dashes, dots, underscores, after an optional prefix/",
+        "a key is at most 63 letters, digits, dashes, dots, underscores, after an optional prefix/",
     ),
 ]
 """Labels whose keys are checked too, which is too dear inside lists of lists."""

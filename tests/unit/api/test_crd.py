@@ -263,9 +263,14 @@ def test_rules_say_which_field_is_meant() -> None:
         for node in (*roots, *(node for _, node in ALL_NODES))
         for rule in node.get("x-kubernetes-validations", ())
     ]
-    silent = {rule["message"] for rule in rules if ": " not in rule["message"]}
     assert len(rules) > 300
-    assert silent == {"must be a range of addresses such as 10.244.0.0/16"}  # stands on the field itself
+    silent = [
+        rule["message"]
+        for root in roots
+        for rule in root.get("x-kubernetes-validations", ())
+        if "fieldPath" not in rule and not rule["message"].startswith("metadata.name: ")
+    ]
+    assert silent == []  # a rule further down is placed by its path
 
 
 def test_every_kind_has_a_model_and_columns() -> None:

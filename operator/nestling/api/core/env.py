@@ -79,7 +79,7 @@ class EnvVarSource(Schema):
     validations = (
         rules.one_of(
             ("configMapKeyRef", "fieldRef", "fileKeyRef", "resourceFieldRef", "secretKeyRef"),
-            "valueFrom: exactly one source is needed",
+            "exactly one source is needed",
         ),
     )
 

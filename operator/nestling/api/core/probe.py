@@ -87,7 +87,7 @@ class Probe(Schema):
     validations = (
         rules.one_of(
             ("exec", "grpc", "httpGet", "tcpSocket"),
-            "probe: exactly one of exec, grpc, httpGet and tcpSocket is needed",
+            "exactly one of exec, grpc, httpGet and tcpSocket is needed",
         ),
     )
 
@@ -119,7 +119,7 @@ class LifecycleHandler(Schema):
     validations = (
         rules.one_of(
             ("exec", "httpGet", "sleep", "tcpSocket"),
-            "lifecycle: exactly one of exec, httpGet, sleep and tcpSocket is needed",
+            "exactly one of exec, httpGet, sleep and tcpSocket is needed",
         ),
     )
 

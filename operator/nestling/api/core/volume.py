@@ -139,7 +139,7 @@ class CSIVolumeSource(Schema):
 class Volume(Schema):
     """A volume that containers of the pod can mount; exactly one source, or none for emptyDir."""
 
-    validations = (rules.one_of(SOURCES, "volumes: a volume has one source", least=0),)
+    validations = (rules.one_of(SOURCES, "a volume has one source", least=0),)
 
     aws_elastic_block_store: AWSElasticBlockStoreVolumeSource | None = None
     """An AWS disk."""
