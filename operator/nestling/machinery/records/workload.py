@@ -8,7 +8,7 @@ k8s.io/apimachinery/pkg/api/equality.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, cast
 
@@ -172,15 +172,13 @@ def _object(value: JsonValue) -> JsonObject:
 
 
 def _selector(value: JsonValue) -> Selector:
+    # The schema refuses all of these; see the module's docstring.
     try:
-        return Selector.from_json(value)
-    except (
-        ValueError,
-        TypeError,
-        AttributeError,
-        KeyError,
-    ):  # the schema refuses these; see the module's docstring
+        found = Selector.from_json(value)
+    except (ValueError, TypeError, AttributeError, KeyError):
         return NOTHING
+    texts: Iterable[object] = (text for pair in found.equals for text in pair)
+    return found if all(isinstance(text, str) for text in texts) else NOTHING
 
 
 def _plain(value: JsonValue, *, key: str = "", hashed: bool = False) -> JsonValue:
