@@ -22,6 +22,13 @@ DURATION_S: Final = 40
 RENEW_EVERY_S: Final = 10.0
 
 
+def renewal_interval(grace_s: float) -> float:
+    """Seconds between renewals: 10, or less where nodes are given up after less than `grace_s` = 40 s of
+    silence.
+    """
+    return max(min(RENEW_EVERY_S, grace_s / 4), 0.5)
+
+
 def lease_name(identity: str) -> str:
     """Name of the Lease of the kubelet process `identity`."""
     return f"nestling-kubelet-{identity}"

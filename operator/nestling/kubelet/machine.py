@@ -47,6 +47,8 @@ SCHEDULING: Final = "nestling.dev/scheduling"
 LARGEST_EXPLANATION: Final = 16_384
 NO_ADDRESS_RETRY_S: Final = 10.0
 BROKEN_RETRY_S: Final = 60.0
+# A wall clock that falls back further than this leaves every booking too late.
+BACKWARDS_S: Final = 1.0
 _SIMULATED: Final = PREFIX.encode()
 _GATED: Final = b'"readinessGates"'
 _OWNED: Final = frozenset(
@@ -99,6 +101,7 @@ class Kubelet:
         self._pods: dict[Key, PodSeat] = {}
         self._nodes: dict[Key, NodeSeat] = {}
         self._clusters: dict[str, ClusterSeat] = {}
+        self._latest = 0.0
         self._doing: dict[int, tuple[str, ...]] = {}  # by the identity of a plan: operations of its look
         if metrics is not None:
             metrics.watch(self)
@@ -199,6 +202,9 @@ class Kubelet:
 
     def step(self, now: float) -> list[Plan]:
         """Look at what is due, heartbeats first; at most `batch` looks."""
+        if now < self._latest - BACKWARDS_S:
+            self._look_at_everything()
+        self._latest = now
         plans: list[Plan] = []
         for _ in range(self._batch):
             item = self._agenda.take(now)
@@ -260,14 +266,14 @@ class Kubelet:
             del self._clusters[seat.key.cluster]
             return heartbeat.farewell(seat.key, lease) if lease is not None else None
         silent = _silent(seat, now)
+        every = heartbeat.renewal_interval(self._settings(seat.key.cluster).node_grace_s)
         due = seat.next_beat
         if not due and lease is not None and lease.silent.keys() == silent.keys():
-            due = lease.renewed_at + heartbeat.RENEW_EVERY_S  # by the process before this one
-        if now < due <= now + heartbeat.RENEW_EVERY_S:
+            due = lease.renewed_at + every  # by the process before this one
+        if now < due <= now + every:
             seat.next_beat = due
             self._agenda.wake(seat, due)
             return None
-        every = heartbeat.RENEW_EVERY_S
         # Clusters that appear together shall beat apart.
         first = every * (0.5 + sum(map(ord, suffix(seat.key.cluster))) % 100 / 200)
         seat.next_beat = now + (first if lease is None else every)
@@ -352,6 +358,8 @@ class Kubelet:
         claim = claim_of(spec)
         if record.ip:  # admitted before; nobody is thrown out for being counted late
             seat.ip, seat.admitted_at = record.ip, now
+            if home.pool is not None:
+                home.pool.hold(record.ip, record.uid)
             home.room.take(record.uid, claim)
             return None
         rejection = reject(spec, claim, home.room, node=home.key.name, labels=home.labels, taints=home.taints)
@@ -404,6 +412,8 @@ class Kubelet:
             return _let_go(record, self._events(record, found.said), why=found.why)
         old: JsonObject = body.get("status") or {}
         status = dict(found.status) if found.status is not None else None
+        if status is not None and "phase" in status:
+            seat.running = _running_containers(status)
         if status is not None and not old.get("startTime"):
             explanation = _explanation(body)
             if explanation is not None:
@@ -415,11 +425,6 @@ class Kubelet:
             return None
         if seat.moments is not None:
             _remember(seat.moments, now)
-        seat.running = sum(
-            "running" in entry["state"]
-            for group in ("containerStatuses", "initContainerStatuses")
-            for entry in (status or {}).get(group) or ()
-        )
         seat.again = record.deleting and found.stopped
         seat.operations = found.operations if self._metrics is not None else ()
         write = Patch(
@@ -435,8 +440,8 @@ class Kubelet:
     def _count(self, seat: PodSeat, record: Record | None, now: float) -> None:
         if self._metrics is None:
             return
-        if isinstance(record, Pod) and record.phase == "Running" and not seat.finishing:
-            seat.finishing = True
+        if isinstance(record, Pod) and record.phase == "Running" and not seat.counted:
+            seat.counted = True
             self._metrics.started_pods.inc()
             self._metrics.pod_start.observe(max(now - (seat.seen_at or now), 0.0))
             self._metrics.pod_start_sli.observe(max(now - record.created_at, 0.0))
@@ -455,6 +460,14 @@ class Kubelet:
             yield NodeCount(key.cluster, key.name, pods.get(key, 0), containers.get(key, 0))
 
     # Book-keeping.
+
+    def _look_at_everything(self) -> None:
+        """Book everything anew, by the clock as it is now."""
+        for cluster in self._clusters.values():
+            cluster.next_beat = 0.0
+            self._agenda.rebook(cluster)
+        for seat in (*self._nodes.values(), *self._pods.values()):
+            self._agenda.rebook(seat)
 
     def _forget_pod(self, seat: PodSeat) -> None:
         self._pods.pop(seat.key, None)
@@ -536,6 +549,14 @@ def _difference(old: JsonObject, status: JsonObject) -> JsonObject:
     """What to patch: all owned fields if the status is whole (it has a phase), else only those it names."""
     names = _OWNED.union(status) if "phase" in status else status.keys()
     return merge_patch({name: old[name] for name in names if name in old}, status)
+
+
+def _running_containers(status: JsonObject) -> int:
+    return sum(
+        "running" in entry["state"]
+        for group in ("containerStatuses", "initContainerStatuses")
+        for entry in status.get(group) or ()
+    )
 
 
 def _outlives(record: Pod) -> bool:

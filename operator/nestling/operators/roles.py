@@ -10,7 +10,15 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Kind
-from nestling.controllers import node_address, node_heartbeat, node_lifecycle, node_pool, replica_set
+from nestling.controllers import (
+    node_address,
+    node_heartbeat,
+    node_lifecycle,
+    node_pool,
+    pod_garbage,
+    replica_set,
+    taint_eviction,
+)
 from nestling.controllers.deployment import routes as deployment
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
@@ -26,7 +34,7 @@ from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.priority_class import PriorityClass
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
-from nestling.network import service
+from nestling.network import endpoint_slice, service
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import SchedulerMetrics
 
@@ -82,6 +90,9 @@ ROLES: Final[Mapping[str, Role]] = {
                 replica_set.CONTROLLER,
                 deployment.CONTROLLER,
                 service.CONTROLLER,
+                endpoint_slice.CONTROLLER,
+                taint_eviction.CONTROLLER,
+                pod_garbage.CONTROLLER,
             ),
         ),
         Role("kubelet", (Cluster, Pod, Node, Lease), machines=_kubelet, shared=False),

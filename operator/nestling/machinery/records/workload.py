@@ -177,8 +177,8 @@ def _selector(value: JsonValue) -> Selector:
         found = Selector.from_json(value)
     except (ValueError, TypeError, AttributeError, KeyError):
         return NOTHING
-    texts: Iterable[object] = (text for pair in found.equals for text in pair)
-    return found if all(isinstance(text, str) for text in texts) else NOTHING
+    pairs = cast("Iterable[tuple[object, object]]", found.equals)
+    return found if all(isinstance(text, str) for pair in pairs for text in pair) else NOTHING
 
 
 def _plain(value: JsonValue, *, key: str = "", hashed: bool = False) -> JsonValue:
