@@ -8,6 +8,7 @@ confirmation) per pod. Nodes and pods are those of scheduler_perf: 4 CPUs, 32 Gi
 
 import argparse
 import copy
+import logging
 import sys
 import time
 import tracemalloc
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import NODE, POD, Kind
@@ -193,6 +195,7 @@ def main() -> None:
     parser.add_argument("--pods", type=int, default=10_000)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     found: JsonObject = {
         "nodes": options.nodes,
         "pods": options.pods,

@@ -8,7 +8,7 @@ Source: Kubernetes 1.37, pkg/scheduler/schedule_one.go (schedulePod).
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -20,7 +20,7 @@ from nestling.scheduler.explain import Refusal, explain
 from nestling.scheduler.framework import Profile
 from nestling.scheduler.podclass import Classes, PodClass
 from nestling.scheduler.profiles import default_profile
-from nestling.scheduler.standing import Standing
+from nestling.scheduler.standing import Standing, no_lap
 from nestling.scheduler.table import NodeTable
 
 KEPT: Final = 64  # standings; each costs about 60 bytes per node and plugin
@@ -57,8 +57,10 @@ class Decision:
 
 
 class Scheduler:
-    """Places pods on the nodes of one cluster. `remember=False` computes everything anew for each pod, for
-    tests."""
+    """Places pods on the nodes of one cluster.
+
+    `remember=False` computes everything anew for each pod, for tests; `lap` is the seam for timing.
+    """
 
     def __init__(
         self,
@@ -67,12 +69,14 @@ class Scheduler:
         seed: int = 0,
         remember: bool = True,
         classes: Classes | None = None,
+        lap: Callable[[str], None] = no_lap,
     ) -> None:
         self.profile = profile if profile is not None else default_profile()
         self.nodes = NodeTable()
         self.classes = classes if classes is not None else Classes()
         self.seed = seed
         self._remember = remember
+        self._lap = lap
         self._standings: OrderedDict[bytes, Standing] = OrderedDict()
 
     def place(self, pods: Iterable[PendingPod]) -> list[Decision]:
@@ -115,7 +119,7 @@ class Scheduler:
             found.refresh()
             self._standings.move_to_end(pods.key)
             return found
-        made = Standing(pods, self.nodes, self.profile)
+        made = Standing(pods, self.nodes, self.profile, self._lap)
         if self._remember and made.lasting:
             self._standings[pods.key] = made
             if len(self._standings) > KEPT:

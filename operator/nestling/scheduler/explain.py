@@ -18,6 +18,10 @@ from nestling.scheduler.standing import FilterSlot, Standing
 NO_NODES: Final = "no nodes available to schedule pods"
 CLOSEST: Final = 5
 LONGEST_NOTE: Final = 1024  # characters of an event's message
+# What the schema of a pod's status takes; a pod may ask for a thousand resources that nobody has.
+LONGEST_MESSAGE: Final = 32768
+MOST_REASONS: Final = 64
+MOST_LACKS: Final = 32
 _CUT: Final = " ..."
 
 
@@ -47,8 +51,8 @@ class Refusal:
             "nodes": self.nodes,
             "feasible": 0,
             "message": self.message,
-            "reasons": [{"reason": reason, "count": count} for reason, count in self.reasons],
-            "best": [{"node": one.node, "reasons": list(one.reasons)} for one in self.closest],
+            "reasons": [{"reason": reason, "count": count} for reason, count in self.reasons[:MOST_REASONS]],
+            "best": [{"node": one.node, "reasons": list(one.reasons[:MOST_LACKS])} for one in self.closest],
         }
 
 
@@ -93,12 +97,16 @@ def explain(standing: Standing) -> Refusal:
 
 def sentence(nodes: int, why: str) -> str:
     """kube-scheduler's sentence, without the half about preemption: nobody has tried any."""
-    return f"0/{nodes} nodes are available: {why}."
+    return _cut(f"0/{nodes} nodes are available: {why}.", LONGEST_MESSAGE)
 
 
 def note(message: str) -> str:
     """A message as an event may carry it."""
-    return message if len(message) <= LONGEST_NOTE else message[: LONGEST_NOTE - len(_CUT)] + _CUT
+    return _cut(message, LONGEST_NOTE)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - len(_CUT)] + _CUT
 
 
 def refusals(standing: Standing) -> list[tuple[FilterSlot, NDArray[np.intp]]]:

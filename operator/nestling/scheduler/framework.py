@@ -52,7 +52,7 @@ class Plugin(ABC):
     reads: ClassVar[Aspect] = Aspect.NODE
     wakes_on: ClassVar[frozenset[ClusterEvent]] = frozenset()
     row_by_row: ClassVar[bool] = True
-    """Whether a row's answer depends on nothing but this row: what a bind elsewhere does cannot change it."""
+    """Whether a row's answer depends on nothing but this row, so that no bind elsewhere can change it."""
 
 
 class FilterPlugin(Plugin):
@@ -149,10 +149,6 @@ class Profile:
         self.filters: Final = tuple(filters)
         self.scores: Final = tuple(scores)
         self.by_name: Final = {plugin.name: plugin for plugin in self.filters}
-        # Then one bind means one row to look at again, without a pass over the table.
-        self.row_by_row: Final = all(
-            plugin.row_by_row for plugin in (*self.filters, *(score.plugin for score in self.scores))
-        )
 
     def only(self, pods: PodClass) -> frozenset[str] | None:
         """Names of the only nodes that all plugins would look at, None for all nodes."""

@@ -16,6 +16,7 @@ import numpy as np
 import structlog
 
 from nestling.api.json import JsonObject
+from nestling.api.kinds import Uid
 from nestling.machinery.controller import Outcome
 from nestling.machinery.errors import Conflict
 from nestling.machinery.names import Key
@@ -157,11 +158,11 @@ class Lane:
             return True, self._assume(pod, decision, took_s)
         return True, self._turn_away(pod, decision, took_s, now)
 
-    def settle(self, key: Key, outcome: Outcome, now: float) -> None:
-        """Learn how the plan about this pod went."""
+    def settle(self, key: Key, uid: Uid, outcome: Outcome, now: float) -> None:
+        """Learn how the plan about the pod of this UID went."""
         pod = self.waiting.get(key)
-        if pod is None or pod.flight is Flight.NONE:
-            return  # bound and seen, or gone, before the answer
+        if pod is None or pod.record.uid != uid or pod.flight is Flight.NONE:
+            return  # bound and seen, gone, or re-created before the answer
         flight, pod.flight = pod.flight, Flight.NONE
         again, pod.again = pod.again, False
         if outcome.ok:
@@ -317,6 +318,14 @@ class Lane:
         if pod.said == said:
             return None
         pod.said = said
+        log.info(
+            "pod has no node",
+            cluster=self.cluster,
+            object=pod.key.display,
+            reason=said[0],
+            why=said[1],
+            attempt=pod.attempts,
+        )
         return self._tell(pod, plans.refuse(pod, decision, self.engine.profile.name, now))
 
     def _tell(self, pod: QueuedPod, plan: Plan) -> Plan:
@@ -329,6 +338,15 @@ class Lane:
             self.cluster, "scheduled", now - pod.started_at + pod.algorithm_s, pod.algorithm_s
         )
         self._recorder.scheduled(self.cluster, pod.attempts, max(now - pod.added_at, 0.0))
+        self._recorder.extension_point(self.cluster, "Bind", "Success", now - pod.started_at)
+        log.info(
+            "pod bound",
+            cluster=self.cluster,
+            object=pod.key.display,
+            node=self.placed[pod.key].node,
+            attempt=pod.attempts,
+            took_ms=round(pod.algorithm_s * 1000, 2),
+        )
 
     # -- the table --
 

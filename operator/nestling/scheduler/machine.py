@@ -14,14 +14,14 @@ from typing import Final, cast
 from nestling.api.kinds import CLUSTER, NODE, POD, PRIORITY_CLASS
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Outcome
-from nestling.machinery.plan import Plan
+from nestling.machinery.plan import Patch, Plan
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
 from nestling.scheduler.engine import Scheduler
 from nestling.scheduler.framework import Profile
 from nestling.scheduler.lane import Lane
-from nestling.scheduler.metrics import Pending, Recorder, Silent
+from nestling.scheduler.metrics import Laps, Pending, Recorder, Silent
 from nestling.scheduler.podclass import Classes
 from nestling.scheduler.profiles import default_profile
 from nestling.scheduler.queue import Place
@@ -93,10 +93,11 @@ class SchedulerMachine:
 
     def settle(self, plan: Plan, outcome: Outcome, now: float) -> None:
         """Learn how a plan went."""
-        key = plan.writes[0].key
-        lane = self._lanes.get(key.cluster)
+        write = plan.writes[0]
+        assert isinstance(write, Patch)
+        lane = self._lanes.get(write.key.cluster)
         if lane is not None:
-            lane.settle(key, outcome, now)
+            lane.settle(write.key, write.uid, outcome, now)
 
     def wake_at(self) -> float | None:
         """When there is something to do without further changes; 0 means at once."""
@@ -125,7 +126,8 @@ class SchedulerMachine:
     def _lane(self, cluster: str) -> Lane:
         lane = self._lanes.get(cluster)
         if lane is None:
-            engine = Scheduler(profile=self._profile, classes=self._classes)
+            laps = Laps(cluster, self._recorder, self._timer)
+            engine = Scheduler(profile=self._profile, classes=self._classes, lap=laps)
             lane = self._lanes[cluster] = Lane(cluster, engine, self._recorder, self._timer)
             self._turn.append(lane)
         return lane

@@ -6,6 +6,7 @@ the plugins that read this aspect answer again, for these rows. A class that may
 (the pods of a DaemonSet) is computed for their rows each time and kept nowhere.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -52,13 +53,20 @@ class ScoreSlot:
         self.usage = bool(self.plugin.reads & Aspect.USAGE)
 
 
+def no_lap(_point: str) -> None:
+    """Nobody measures."""
+
+
 class Standing:
     """Masks and scores of one class on one table. Arrays are as long as the table, or as the rows of `only`.
 
-    `total` is int32: the weighted sum of scores, or -1 where the pod may not go.
+    `total` is int32: the weighted sum of scores, or -1 where the pod may not go. `lap` is called with "" when
+    all rows are computed anew, then with the name of each extension point that is done.
     """
 
-    def __init__(self, pods: PodClass, nodes: NodeTable, profile: Profile) -> None:
+    def __init__(
+        self, pods: PodClass, nodes: NodeTable, profile: Profile, lap: Callable[[str], None] = no_lap
+    ) -> None:
         self.pods = pods
         self.nodes = nodes
         self.profile = profile
@@ -76,6 +84,8 @@ class Standing:
         self._base: IntArray = _EMPTY
         # All raw scores of the relative plugins are zero: no row's feasibility changes the normalized ones.
         self._all_flat = True
+        self._row_by_row = True
+        self._lap = lap
         self._rebuild()
 
     @property
@@ -90,7 +100,7 @@ class Standing:
             return False
         self.memo = None
         changes = nodes.changes_since(self.seen) if self.lasting else None
-        if changes is None or 2 * len(changes) > nodes.rows or not self.profile.row_by_row:
+        if changes is None or 2 * len(changes) > nodes.rows or not self._row_by_row:
             self._rebuild()
         elif len(changes) == 1 and changes[0] & 3 == _USAGE:
             self._update_row(changes[0] >> 2)
@@ -115,7 +125,9 @@ class Standing:
         pods, nodes = self.pods, self.nodes
         self.filters, self.local, self.relative = [], [], []
         self.rejection = None
+        self._lap("")
         self._narrow()
+        self._lap("PreFilter")
         rows: Rows = ALL if self.only is None else self.only
         self.feasible = nodes.alive[rows].copy()
         for plugin in self.profile.filters:
@@ -128,6 +140,7 @@ class Standing:
                 slot = FilterSlot(plugin, state, plugin.filter(state, nodes, rows))
                 self.filters.append(slot)
                 self.feasible &= slot.codes == 0
+        self._lap("Filter")
         self._base = np.zeros(len(self.feasible), np.int64)
         for scorer in self.profile.scores:
             state = scorer.plugin.prepare_score(pods, nodes)
@@ -138,7 +151,12 @@ class Standing:
                 else:
                     self.local.append(slot)
                     self._base += slot.weight * slot.raw
+        self._lap("Score")
         self._relate()
+        self._lap("NormalizeScore")
+        # A bind elsewhere cannot change a row, unless one of the plugins at work here looks further than it.
+        slots = (*self.filters, *self.local, *self.relative)
+        self._row_by_row = all(slot.plugin.row_by_row for slot in slots)
         self.seen = nodes.version
 
     def _narrow(self) -> None:

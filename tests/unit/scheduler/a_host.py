@@ -9,25 +9,19 @@ from typing import Any, cast
 
 from builders import NOW, kind_of
 from nestling.api.json import JsonObject
-from nestling.api.kinds import POD, PRIORITY_CLASS, Kind
+from nestling.api.kinds import POD, Kind
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.clock import ManualClock
 from nestling.machinery.controller import Outcome
 from nestling.machinery.errors import Conflict, HostError, NotFound, Refused
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.plan import Emit, Patch, Plan
-from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.priority_class import PriorityClass
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import Recorder
-
-
-class PriorityClass(Record):
-    """A priority class, of which the scheduler reads the body alone."""
-
-    KIND = PRIORITY_CLASS
 
 
 class Host:

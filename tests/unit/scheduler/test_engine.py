@@ -213,7 +213,7 @@ def a_random_node(random: Random, name: str) -> NodeFacts:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_remembering_changes_no_decision_and_no_node_is_overcommitted(seed: int) -> None:
     """Random life of a cluster, told to two schedulers: one keeps standings, one computes all anew."""

@@ -5,10 +5,12 @@ from typing import Any
 
 import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from builders import NOW, a_cluster, a_condition, a_node, a_pod, a_replica_set, an_object
 from nestling.api.json import JsonObject
 from nestling.api.kinds import NODE, POD, PRIORITY_CLASS
+from nestling.api.nestling import Scheduling
 from nestling.machinery.controller import Outcome
 from nestling.machinery.errors import Refused, Unavailable
 from nestling.machinery.plan import Emit, Patch, Plan
@@ -338,10 +340,41 @@ def test_a_malformed_pod_gets_one_sentence_and_others_go_on() -> None:
     assert host.run() == 0
 
 
+def test_what_is_written_fits_the_schema() -> None:
+    greedy = {f"example.com/{'x' * 40}-{i}": "1" for i in range(2000)}
+    host = Host(
+        SMALL, a_node("n2"), wanting("greedy", spec={"containers": [requests(**greedy)]}), wanting("fits")
+    )
+    host.run()
+    refused = host.pod("greedy")["status"]
+    assert len(Scheduling.model_validate(refused["scheduling"]).reasons or ()) == 64
+    assert len(scheduled(host.pod("greedy"))["message"]) == 32768
+    placed = orjson.loads(host.pod("fits")["metadata"]["annotations"]["nestling.dev/scheduling"])
+    assert Scheduling.model_validate(placed).node == host.node_of("fits")
+    assert host.run() == 0
+
+
 def test_a_pod_too_large_for_any_node_is_a_refusal_not_an_error() -> None:
     host = Host(SMALL, wanting("huge", "9e18"))
     host.run()
     assert scheduled(host.pod("huge"))["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+
+
+def test_decisions_are_logged() -> None:
+    host = Host(SMALL, wanting("fits"), wanting("large", "3"))
+    with capture_logs() as logs:
+        host.run()
+    about = {"cluster": "team-a", "attempt": 1, "log_level": "info"}
+    assert logs == [
+        {
+            **about,
+            "event": "pod has no node",
+            "object": "default/large",
+            "reason": "Unschedulable",
+            "why": "0/1 nodes are available: 1 Insufficient cpu.",
+        },
+        {**about, "event": "pod bound", "object": "default/fits", "node": "n1", "took_ms": 0.0},
+    ]
 
 
 # -- when writes fail --
@@ -441,6 +474,18 @@ def test_a_pod_deleted_while_its_bind_is_out_is_forgotten() -> None:
     assert not host.carry_out(plan).ok
     assert host.run() == 0
     assert not host.machine.lanes()[0].engine.nodes.pods.any()
+
+
+def test_the_answer_about_a_predecessor_does_not_count_for_the_pod_of_the_same_name() -> None:
+    host = Host(SMALL, wanting("web-0", "2", uid="first"))
+    (old,) = host.step()
+    host.put(wanting("web-0", "2", uid="second"))
+    (new,) = host.step()
+    assert not host.carry_out(old).ok
+    assert host.step() == []
+    assert host.carry_out(new).ok
+    assert host.node_of("web-0") == "n1"
+    assert host.machine.lanes()[0].engine.nodes.pods.sum() == 1
 
 
 def test_a_pod_asked_to_go_while_its_bind_is_out_is_not_tried_again() -> None:

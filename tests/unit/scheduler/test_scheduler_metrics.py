@@ -50,6 +50,16 @@ def test_attempts_durations_and_queues_are_counted() -> None:
     assert value("scheduler_queue_incoming_pods_total", arrived) == 3
 
 
+def test_extension_points_are_timed() -> None:
+    registry, host = a_measured_host()
+    host.put(a_wish("fits", "1"))
+    host.run()
+    for point in ("PreFilter", "Filter", "Score", "NormalizeScore", "Bind"):
+        labels = {**TEAM, **PROFILE, "extension_point": point, "status": "Success"}
+        name = "scheduler_framework_extension_point_duration_seconds_count"
+        assert registry.get_sample_value(name, labels) == 1
+
+
 def test_buckets_are_kube_schedulers() -> None:
     registry, host = a_measured_host()
     host.put(a_wish("fits", "1"))
