@@ -20,6 +20,7 @@ FIRST_RETRY_S: Final = 0.25
 LAST_RETRY_S: Final = 30.0
 REFUSED_RETRY_S: Final = 5.0
 REFUSED_LAST_S: Final = 300.0
+TIDY_FROM: Final = 1024
 
 
 class Item:
@@ -47,6 +48,7 @@ class Agenda:
         self._due: tuple[dict[Item, None], ...] = tuple({} for _ in range(lanes))
         self._later: list[tuple[float, int, Item]] = []
         self._count = 0
+        self._most = TIDY_FROM
 
     def __len__(self) -> int:
         return sum(map(len, self._due))
@@ -65,6 +67,22 @@ class Agenda:
             item.wake_at = when
             self._count += 1
             heapq.heappush(self._later, (when, self._count, item))
+            if len(self._later) > self._most:
+                self._tidy()
+
+    def rebook(self, item: Item) -> None:
+        """Look at the item now, whatever was booked."""
+        item.wake_at = math.inf
+        self.add(item)
+
+    def _tidy(self) -> None:
+        """Take out of the heap what was cancelled or booked twice: a far booking renewed often would pile
+        up.
+        """
+        booked = {entry[2]: entry for entry in self._later if entry[2].wake_at == entry[0]}
+        self._later = list(booked.values())
+        heapq.heapify(self._later)
+        self._most = max(TIDY_FROM, 2 * len(self._later))
 
     def drop(self, item: Item) -> None:
         """Forget the item."""

@@ -83,7 +83,8 @@ def step(key: Key, body: JsonObject, site: Site, runtime: Runtime, now: float) -
     if deadline is not None:
         visit.wake(began + deadline)
     phase = phase_of(spec, entries, initialized=initialized)
-    if phase == "Pending" and not old.get("startTime") and visit.wake_at - now < BRIEF_S:
+    is_brief = visit.wake_at - now < BRIEF_S and not visit.operations  # nothing has begun that must be kept
+    if phase == "Pending" and not old.get("startTime") and is_brief:
         return Step(None, visit.wake_at, tuple(visit.said), why="starts in a moment")
     if spec.get("initContainers"):
         end = phase_of(spec, entries, initialized=initialized, with_sidecars=False)

@@ -18,7 +18,7 @@ class PodSeat(Item):
 
     __slots__ = (
         "admitted_at",
-        "finishing",
+        "counted",
         "ip",
         "moments",
         "node",
@@ -38,7 +38,7 @@ class PodSeat(Item):
         self.moments: dict[int, float] | None = None
         self.running = 0
         self.operations: tuple[str, ...] = ()
-        self.finishing = False
+        self.counted = False  # among the pods started
 
 
 class NodeSeat(Item):

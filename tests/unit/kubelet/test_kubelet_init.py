@@ -70,6 +70,13 @@ def test_instant_init_containers_cost_no_write() -> None:
     assert len(world.pod_writes()) == 1
 
 
+def test_brief_init_containers_come_to_an_end() -> None:
+    world, pod = a_world({"run-duration": "500ms", "start-delay": "300ms"}, **two_inits())
+    world.run(5)
+    assert [entry["restartCount"] for entry in world.status(pod)["initContainerStatuses"]] == [0, 0]
+    assert world.status(pod)["containerStatuses"][0]["restartCount"] >= 1
+
+
 @pytest.mark.parametrize(
     ("policy", "phase", "shown"),
     [

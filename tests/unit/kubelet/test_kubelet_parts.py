@@ -1,5 +1,6 @@
 """The small parts: back-off, probes, annotations, merge patches, addresses, the agenda, kubectl's columns."""
 
+import copy
 import math
 from typing import Any
 
@@ -198,7 +199,7 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from("abc"), JSON), st.dictionaries(st.sampled_from("abc"), JSON))
 def test_a_merge_patch_makes_the_old_into_the_new(old: JsonObject, new: JsonObject) -> None:
     patch = merge_patch(old, new)
-    target: dict[str, Any] = {**old}
+    target = copy.deepcopy(old)
     merge(target, patch)
     assert target == new
     assert (patch == {}) == (old == new)
@@ -248,6 +249,18 @@ def test_lower_lanes_go_first_and_each_item_once() -> None:
     for one in (pod, heart, pod):
         agenda.add(one)
     assert [agenda.take(0), agenda.take(0), agenda.take(0)] == [heart, pod, None]
+
+
+def test_bookings_that_were_cancelled_do_not_pile_up() -> None:
+    agenda, many = Agenda(1), [item(str(number)) for number in range(10)]
+    for turn in range(2000):
+        for one in many:
+            agenda.add(one)
+            agenda.take(0)
+            agenda.wake(one, 1e6 + turn % 7)
+    assert len(agenda._later) <= 1024  # pyright: ignore[reportPrivateUsage]  # what is promised is its size
+    taken = [agenda.take(1e9) for _ in range(11)]
+    assert sorted(one.key.name for one in taken if one is not None) == [str(number) for number in range(10)]
 
 
 def test_the_earliest_booking_holds_and_a_look_cancels_it() -> None:
