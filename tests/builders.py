@@ -26,6 +26,7 @@ from nestling.machinery.clock import timestamp, timestamp_micro
 from nestling.machinery.names import Key, host_name, key_of
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
+from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
@@ -39,6 +40,7 @@ BIRTH = NOW - 3600.0
 
 RECORDS: tuple[type[Record], ...] = (
     Cluster,
+    Namespace,
     NodePool,
     Node,
     Lease,
@@ -295,6 +297,12 @@ def cache_of(*objects: JsonObject, records: Iterable[type[Record]] = RECORDS) ->
     return cache
 
 
-def view_of(*objects: JsonObject, now: float = NOW, cluster: str = HOST_NAMESPACE, refusal: str = "") -> View:
+def view_of(
+    *objects: JsonObject,
+    now: float = NOW,
+    cluster: str = HOST_NAMESPACE,
+    refusal: str = "",
+    records: Iterable[type[Record]] = RECORDS,
+) -> View:
     """What a reconciler sees when the cache holds these objects and it is `now`."""
-    return View(cache_of(*objects), cluster, now, refusal=refusal)
+    return View(cache_of(*objects, records=records), cluster, now, refusal=refusal)

@@ -19,7 +19,8 @@ JOB = "batch.kubernetes.io/job-tracking"
 
 def lost(*finalizers: str, **more: Any) -> JsonObject:
     """A running pod whose node is not there."""
-    return a_pod("p", **{"node": "gone", "ready": True, "finalizers": finalizers, **more})
+    special: dict[str, Any] = {"node": "gone", "ready": True, "finalizers": finalizers, **more}
+    return a_pod("p", **special)
 
 
 def look(pod: JsonObject, *others: JsonObject) -> Plan:
