@@ -1,24 +1,20 @@
-"""Find and read the generated CRDs: from the wheel when installed, from the checkout otherwise."""
+"""Read the generated CRDs at run time.
+
+`crds/*.yaml` is for people and kubectl. Programs read the same definitions from `crds.json` beside this
+module, one to a line: 30 ms instead of more than a second of parsing YAML, which the embedded host would
+pay at each start.
+"""
 
 from pathlib import Path
+from typing import Final
 
-import yaml
+import orjson
 
 from nestling.api.json import JsonObject
 
-
-def crd_directory() -> Path:
-    """Where the manifests are. Raises FileNotFoundError when there are none."""
-    package = Path(__file__).parents[1]
-    for directory in (package / "crds", package.parents[1] / "crds"):
-        if any(directory.glob("*.yaml")):
-            return directory
-    raise FileNotFoundError(f"no CRDs beside {package}: run make generate")
+CRDS_JSON: Final = Path(__file__).with_name("crds.json")
 
 
 def load_crds() -> list[JsonObject]:
-    """Every CustomResourceDefinition, in the order of their names."""
-    return [
-        yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
-        for path in sorted(crd_directory().glob("*.yaml"))
-    ]
+    """Every CustomResourceDefinition, in the order of their names; the caller's own to change."""
+    return [orjson.loads(line) for line in CRDS_JSON.read_bytes().splitlines()]

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
+import yaml
 from annotated_types import MaxLen
 
 from nestling.api.columns import COLUMNS
 from nestling.api.crd import crds, object_schema
-from nestling.api.crds import crd_directory, load_crds
-from nestling.api.generate import drift, files, main
+from nestling.api.crds import load_crds
+from nestling.api.generate import ROOT, drift, files, main
 from nestling.api.kinds import VIRTUAL_KINDS
 from nestling.api.objects import MODELS
 from nestling.api.schema import (
@@ -28,8 +29,6 @@ from nestling.api.schema import (
     Time,
     json_name,
 )
-
-CHECKED_IN = Path(__file__).parents[3] / "crds"
 
 
 class Part(Schema):
@@ -301,18 +300,26 @@ def test_pods_can_be_selected_by_node_and_phase() -> None:
 
 
 def test_crds_are_what_the_models_say() -> None:
-    assert drift(CHECKED_IN) == [], "run make generate"
+    assert drift(ROOT) == [], "run make generate"
 
 
-def test_crds_of_the_checkout_are_found_and_read() -> None:
-    assert crd_directory() == CHECKED_IN
-    assert load_crds() == sorted(crds().values(), key=lambda crd: crd["metadata"]["name"])
+def test_programs_read_what_people_read() -> None:
+    people = [
+        yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+        for path in sorted((ROOT / "crds").glob("*.yaml"), key=lambda path: path.stem)
+    ]
+    assert load_crds() == people
+    assert len(people) == len(VIRTUAL_KINDS)
 
 
 def test_generator_writes_drops_and_checks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "old.yaml").write_text("old")
-    assert main(["crds", "--check", "--into", str(tmp_path)]) == 1
-    assert "old.yaml differs" in capsys.readouterr().err
-    assert main(["crds", "--into", str(tmp_path)]) == 0
-    assert {path.name for path in tmp_path.iterdir()} == files().keys()
-    assert main(["crds", "--check", "--into", str(tmp_path)]) == 0
+    old = tmp_path / "crds/old.yaml"
+    old.parent.mkdir()
+    old.write_text("old")
+    assert main(["crds", "--check", "--root", str(tmp_path)]) == 1
+    assert "crds/old.yaml differs" in capsys.readouterr().err
+    assert old.exists()
+    assert main(["crds", "--root", str(tmp_path)]) == 0
+    assert not old.exists()
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} == files().keys()
+    assert main(["crds", "--check", "--root", str(tmp_path)]) == 0
