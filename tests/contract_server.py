@@ -25,7 +25,7 @@ DIFFERENCES: Final = (
     "CEL rules have no cost limit, and lists of type set or map compare by position.",
 )
 
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 60.0
 MERGE: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 STRATEGIC: Final = "application/strategic-merge-patch+json"

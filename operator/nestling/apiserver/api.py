@@ -65,6 +65,7 @@ class Api:
         self._collector = Collector(self.state, self._writer)
         self.state.store.listen(self._follow_definitions)
         for resource in self.state.registry.tables():
+            self.state.store.table(resource.storage)
             self.state.index_fields(resource)
         for record in self.state.store.table(crd.STORAGE).records():
             self._serve(record.data)
@@ -271,6 +272,7 @@ class Api:
         for index, resource in enumerate(crd.resources_of(body)):
             self.state.registry.add(resource, storage=index == 0)
             if index == 0:
+                self.state.store.table(resource.storage)
                 self.state.index_fields(resource)
 
     @property
@@ -329,7 +331,7 @@ def _check_initial(query: object, *, bookmarks: bool) -> None:
     get = query.get  # type: ignore[attr-defined] # a mapping of texts
     found: list[Violation] = []
     if get("resourceVersionMatch") != "NotOlderThan":
-        why = "Forbidden: resourceVersionMatch NotOlderThan is required when sendInitialEvents is set"
+        why = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
         found.append(Violation("FieldValueForbidden", "resourceVersionMatch", why))
     if get("sendInitialEvents") == "true" and not bookmarks:
         why = "Forbidden: sendInitialEvents requires setting allowWatchBookmarks to true"

@@ -92,6 +92,13 @@ def _of_endpoint(resource: Resource, fields: Fields, subresource: str) -> Fields
     return fields
 
 
+def _part_of(resource: Resource, config: JsonObject, subresource: str) -> JsonObject:
+    """The part of a configuration that this endpoint can write; the rest is not even looked at."""
+    if subresource == "status":
+        return {key: config[key] for key in ("apiVersion", "kind", "metadata", "status") if key in config}
+    return {key: value for key, value in config.items() if key != "status" or not resource.has_status}
+
+
 class Applier:
     """Keeps `metadata.managedFields` and merges applied configurations."""
 
@@ -135,6 +142,7 @@ class Applier:
     ) -> JsonObject:
         """The object with `config` applied. Raises Refusal when others own what it changes, unless forced."""
         root = ownership.root_node(resource)
+        config = _part_of(resource, config, subresource)
         entries = entries_of(old)
         if not entries:
             everything = _of_endpoint(resource, ownership.fields_of(resource, old), "")

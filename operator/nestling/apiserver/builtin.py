@@ -278,9 +278,6 @@ def resources() -> list[Resource]:
     ]  # fmt: skip
 
 
-METADATA_MERGE_KEYS: Final = {"metadata.ownerReferences": "uid", "metadata.finalizers": ""}
-
-
 def register(registry: Registry) -> None:
     """Serve the built-in resources."""
     seen: set[str] = set()

@@ -12,7 +12,7 @@ from typing import Any, Final
 from nestling.api.json import JsonObject
 from nestling.apiserver import metadata
 from nestling.apiserver.refusal import Violation, invalid, required, unsupported
-from nestling.apiserver.resource import Column, Resource, ScalePaths
+from nestling.apiserver.resource import Column, Resource, ScalePaths, priority
 from nestling.apiserver.rules import Rules
 from nestling.apiserver.schema import Schema
 
@@ -289,11 +289,16 @@ def _resource(spec: JsonObject, version: JsonObject, storage_version: str) -> Re
 
 
 def _deprecation(spec: JsonObject, version: JsonObject) -> str:
+    """The warning of a deprecated version, which names the one to use."""
     if not version.get("deprecated"):
         return ""
-    return version.get("deprecationWarning") or (
-        f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
-    )
+    if told := version.get("deprecationWarning"):
+        return str(told)
+    group, kind = spec["group"], spec["names"]["kind"]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    others = [v["name"] for v in spec["versions"] if v["served"] and not v.get("deprecated")]
+    better = sorted((name for name in others if priority(name) < priority(version["name"])), key=priority)
+    return f"{text}; use {group}/{better[0]} {kind}" if better else text
 
 
 RESOURCE: Final = Resource(

@@ -64,7 +64,9 @@ def subdomain(name: str) -> list[str]:
 def label(name: str) -> list[str]:
     """Complaints about a name that must be a DNS-1123 label."""
     complaints = ["must be no more than 63 bytes"] if len(name) > 63 else []
-    return complaints if _is_label(name) else [*complaints, LABEL_TEXT]
+    if _is_label(name):
+        return complaints
+    return [*complaints, "must not contain dots" if _is_subdomain(name) else LABEL_TEXT]
 
 
 def path_segment(name: str) -> list[str]:

@@ -112,7 +112,7 @@ class Reader:
             try:
                 records = table.at(revision, namespace)
             except Compacted as error:
-                raise expired(f"The resourceVersion for the provided list is too old: {revision}") from error
+                raise expired("The resourceVersion for the provided list is too old.") from error
             return self._page(selection, records, revision, limit)
         if revision > current:
             raise self._too_large(revision, current)
@@ -184,7 +184,10 @@ class Reader:
 
     def _wanted_revision(self, query: Mapping[str, str]) -> tuple[int, bool]:
         get = query.get
-        revision = parse_revision(get("resourceVersion", ""))
+        try:
+            revision = parse_revision(get("resourceVersion", ""))
+        except Refusal as refusal:
+            raise bad_request(f"invalid resource version: {refusal.message}") from refusal
         match_ = get("resourceVersionMatch", "")
         found: list[Violation] = []
         if match_ and match_ not in ("Exact", "NotOlderThan"):
@@ -206,7 +209,7 @@ class Reader:
         cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
         return Refusal(
             504,
-            f"Too large resource version: {revision}, current: {current}",
+            f"Timeout: Too large resource version: {revision}, current: {current}",
             details={"causes": [cause]},
             retry_after=1,
         )

@@ -4,6 +4,7 @@ Built-in resources and custom ones are the same record; what sets a built-in apa
 and, for a few, a pair of functions.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -97,6 +98,15 @@ OPEN: Final = Schema({"type": "object", "x-kubernetes-preserve-unknown-fields": 
 """The schema of a resource that takes anything."""
 
 
+def priority(version: str) -> tuple[int, int, int, str]:
+    """The order of versions: v2, v1, v2beta1, v1beta2, v1alpha1, then anything else by name."""
+    match = re.fullmatch(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?", version)
+    if match is None:
+        return (3, 0, 0, version)
+    major, stage, minor = match.groups()
+    return ({None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), "")
+
+
 class Registry:
     """All resources served right now."""
 
@@ -138,13 +148,13 @@ class Registry:
         return iter(list(self._by_storage.values()))
 
     def groups(self) -> dict[str, list[str]]:
-        """Versions by group, in the order they came."""
+        """Versions by group, the one to prefer first."""
         groups: dict[str, list[str]] = {}
         for resource in self:
             versions = groups.setdefault(resource.group, [])
             if resource.version not in versions:
                 versions.append(resource.version)
-        return groups
+        return {group: sorted(versions, key=priority) for group, versions in groups.items()}
 
     def has_version(self, group: str, version: str) -> bool:
         """Whether anything is served there."""

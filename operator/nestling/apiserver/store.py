@@ -181,15 +181,13 @@ class Store:
         """The table of one resource, made when first asked for."""
         table = self.tables.get(resource)
         if table is None:
-            # Nothing happened to this resource yet, so its history is complete from the start.
-            table = self.tables[resource] = Table(self._history, self._loaded)
+            # What a resource of this name did before is forgotten, so history begins here.
+            table = self.tables[resource] = Table(self._history, self.revision)
         return table
-
-    _loaded = 0
 
     def load(self, entries: Iterator[tuple[str, Record]], revision: int) -> None:
         """Start from what a journal kept. History before this moment is gone."""
-        self.revision = self._loaded = revision
+        self.revision = revision
         for resource, record in entries:
             self.table(resource).spaces.setdefault(record.place[0], {})[record.place[1]] = record
 

@@ -48,6 +48,7 @@ ORPHAN: Final = "orphan"
 PERMANENT: Final = ("default", "kube-system", "kube-public")
 """Namespaces that may not be deleted."""
 GENERATED_NAME_TRIES: Final = 8
+METADATA_MERGE_KEYS: Final = {"metadata.ownerReferences": "uid", "metadata.finalizers": ""}
 
 Mutation = Callable[[JsonObject], tuple[JsonObject, list[str]]]
 """From the stored object to the wanted one, with the fields that were given twice."""
@@ -196,7 +197,10 @@ class Writer:
             case "application/json-patch+json":
                 change: Mutation = lambda old: (patch.apply_operations(old, wanted), [])  # noqa: E731 - a row of a table
             case "application/strategic-merge-patch+json":
-                change = lambda old: (patch.strategic(old, wanted, resource.merge_keys), [])  # noqa: E731 - as above
+                change = lambda old: (
+                    patch.strategic(old, wanted, METADATA_MERGE_KEYS | dict(resource.merge_keys)),
+                    [],
+                )  # noqa: E731 - as above
             case _:
                 repeated = bodies.repeated_fields(request.body, wanted)
                 change = lambda old: (cast("JsonObject", patch.merge(old, wanted)), repeated)  # noqa: E731 - as above
@@ -287,7 +291,7 @@ class Writer:
         meta, old_meta = wanted["metadata"], old["metadata"]
         found = metadata.check(meta, namespaced=stored.namespaced, name_check=metadata.path_segment)
         found += metadata.check_update(meta, old_meta)
-        found += judge(stored, wanted, old, found, repeated_keys)
+        found += judge(stored, wanted, old, found, repeated_keys, subresource=subresource)
         if found:
             raise is_invalid(stored.group, stored.kind, place[1], found)
         if not applying:
