@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Kind
 from nestling.controllers import (
+    garbage,
+    namespace,
     node_address,
     node_heartbeat,
     node_lifecycle,
@@ -27,11 +29,20 @@ from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import Cluster
+from nestling.machinery.records.kept import (
+    ControllerRevision,
+    CronJob,
+    DaemonSet,
+    Job,
+    PodDisruptionBudget,
+    PriorityClass,
+    ReplicationController,
+    StatefulSet,
+)
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
-from nestling.machinery.records.priority_class import PriorityClass
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 from nestling.network import endpoint_slice, service
@@ -75,13 +86,35 @@ def _kubelet(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
     return [(machine, (POD, NODE, LEASE, CLUSTER))]
 
 
+# Every kind of ours, and the Leases of kubelets: namespaces are emptied of all of them.
+EVERYTHING: Final[tuple[type[Record], ...]] = (
+    Cluster,
+    NodePool,
+    Node,
+    Lease,
+    Namespace,
+    Pod,
+    ReplicaSet,
+    ReplicationController,
+    Deployment,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    Service,
+    EndpointSlice,
+    ControllerRevision,
+    PriorityClass,
+    PodDisruptionBudget,
+)
+
 ROLES: Final[Mapping[str, Role]] = {
     role.name: role
     for role in (
         Role("scheduler", (Cluster, Pod, Node, PriorityClass), machines=_scheduler),
         Role(
             "controllers",
-            (Cluster, Pod, Node, Lease, NodePool, Namespace, ReplicaSet, Deployment, Service, EndpointSlice),
+            EVERYTHING,
             controllers=(
                 node_pool.CONTROLLER,
                 node_address.CONTROLLER,
@@ -93,6 +126,8 @@ ROLES: Final[Mapping[str, Role]] = {
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,
                 pod_garbage.CONTROLLER,
+                namespace.CONTROLLER,
+                garbage.CONTROLLER,
             ),
         ),
         Role("kubelet", (Cluster, Pod, Node, Lease), machines=_kubelet, shared=False),

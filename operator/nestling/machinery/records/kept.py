@@ -1,0 +1,76 @@
+"""Kinds of which loops read no more than what all records have: identity, labels and owners, and the body on demand.
+
+They are held so that namespaces can be emptied of them, and what they own be collected.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nestling.api.kinds import (
+    CONTROLLER_REVISION,
+    CRON_JOB,
+    DAEMON_SET,
+    JOB,
+    POD_DISRUPTION_BUDGET,
+    PRIORITY_CLASS,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    Kind,
+)
+from nestling.machinery.records.base import Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorityClass(Record):
+    """One priority class; its fields stand at the top level of the object."""
+
+    KIND: ClassVar[Kind] = PRIORITY_CLASS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodDisruptionBudget(Record):
+    """One disruption budget."""
+
+    KIND: ClassVar[Kind] = POD_DISRUPTION_BUDGET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerRevision(Record):
+    """One revision of a workload's template."""
+
+    KIND: ClassVar[Kind] = CONTROLLER_REVISION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationController(Record):
+    """One replication controller."""
+
+    KIND: ClassVar[Kind] = REPLICATION_CONTROLLER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatefulSet(Record):
+    """One stateful set."""
+
+    KIND: ClassVar[Kind] = STATEFUL_SET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSet(Record):
+    """One daemon set."""
+
+    KIND: ClassVar[Kind] = DAEMON_SET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Record):
+    """One job."""
+
+    KIND: ClassVar[Kind] = JOB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CronJob(Record):
+    """One cron job."""
+
+    KIND: ClassVar[Kind] = CRON_JOB
