@@ -48,11 +48,11 @@ class Demand:
         """The demand of a pod spec. Raises ValueError with a sentence that names the container and the
         quantity."""
         plain = _requests(spec, {})
-        scored = _requests(spec, UNSAID)
+        # LeastAllocated of 1.37 looks past an incoming pod's pod-level resources, its node's account does not:
+        # found by comparing with the original, which forgets to hand the feature gate on.
+        scored = counted = _requests(spec, UNSAID, pod_level=False)
         if _pod_level(spec):
             counted = _requests(spec, {name: unsaid for name, unsaid in UNSAID.items() if name not in plain})
-        else:
-            counted = scored
         amounts = {name: in_units(name, plain[name]) for name in sorted(plain, key=_filter_order)}
         return cls(
             {name: amount for name, amount in amounts.items() if amount > 0 and counts(name)},
@@ -103,7 +103,7 @@ def is_sidecar(container: JsonObject) -> bool:
     return container.get("restartPolicy") == "Always"
 
 
-def _requests(spec: JsonObject, unsaid: Mapping[str, Fraction]) -> Amounts:
+def _requests(spec: JsonObject, unsaid: Mapping[str, Fraction], *, pod_level: bool = True) -> Amounts:
     """Requests of the whole pod. `unsaid` stands in for what a container does not mention (a stated zero is
     stated)."""
     total: Amounts = {}
@@ -125,7 +125,8 @@ def _requests(spec: JsonObject, unsaid: Mapping[str, Fraction]) -> Amounts:
             peak[name] = max(peak.get(name, amount), amount)
     for name, amount in peak.items():
         total[name] = max(total.get(name, amount), amount)
-    total.update(_pod_level(spec))
+    if pod_level:
+        total.update(_pod_level(spec))
     _add(total, _amounts(spec.get("overhead"), "the pod's overhead"))
     return total
 

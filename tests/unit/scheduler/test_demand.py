@@ -97,9 +97,9 @@ def test_requests_of_a_pod(spec: JsonObject, amounts: dict[str, int]) -> None:
                 "containers": [{"name": "a"}, requests(cpu="1")],
                 "resources": {"requests": {"memory": "1Mi"}},
             },
-            (1100, MIB),
+            (1100, 400 * MIB),
             (1000, MIB),
-            id="with pod-level resources a node counts what is said",
+            id="pod-level resources count on the node, not for the incoming pod",
         ),
     ],
 )
