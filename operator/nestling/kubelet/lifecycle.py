@@ -298,20 +298,20 @@ def _terminate(visit: Visit, meta: JsonObject, spec: JsonObject, old: JsonObject
     """A pod that somebody has asked to delete: stop what runs, then say so."""
     since = moment(meta["deletionTimestamp"])
     running, entries = _running(spec, old)
-    running = [c for c in running if _began(visit, entries[c["name"]]) >= visit.booted_at]
+    for container in [c for c in running if _began(visit, entries[c["name"]]) < visit.booted_at]:
+        lost = entries[container["name"]]
+        entries[container["name"]] = containers.stopped(
+            lost, visit.booted_at, containers.LOST_IN_REBOOT, "Unknown"
+        )
+        running.remove(container)
     due = since + _stop_time(visit, spec, running, entries)
+    for container in running:
+        visit.tell("Normal", "Killing", f"Stopping container {container['name']}")
     if due > visit.now:
         visit.wake(due)
         display: JsonObject = {**(old.get("display") or {}), "status": "Terminating"}
-        if display == old.get("display"):
-            return _step(visit, None, why="is stopping")
-        for container in running:
-            visit.tell("Normal", "Killing", f"Stopping container {container['name']}")
         status = {"display": display} if due - visit.now >= BRIEF_S else None
         return _step(visit, status, why="is stopping")
-    if (old.get("display") or {}).get("status") != "Terminating":
-        for container in running:
-            visit.tell("Normal", "Killing", f"Stopping container {container['name']}")
     if not old.get("startTime"):
         return _step(visit, None, why="never started", stopped=True)
     entries = _end(visit, running, entries, since=since, due=due)

@@ -407,9 +407,12 @@ class Kubelet:
             self._agenda.wake(seat, found.wake_at)
             if seat.moments is None:
                 seat.moments = {}
+        said = tuple(self._events(record, found.said))
+        if record.deleting:
+            said, seat.stopping = () if seat.stopping else said, True  # each look finds it stopping
         if record.deleting and found.stopped and not _outlives(record):
             seat.operations = found.operations if self._metrics is not None else ()
-            return _let_go(record, self._events(record, found.said), why=found.why)
+            return _let_go(record, said, why=found.why)
         old: JsonObject = body.get("status") or {}
         status = dict(found.status) if found.status is not None else None
         if status is not None and "phase" in status:
@@ -422,7 +425,7 @@ class Kubelet:
         if not patch:
             if record.deleting and found.stopped:
                 return _let_go(record, (), why=found.why)
-            return None
+            return Plan.of(*said, why=found.why) if record.deleting else None
         if seat.moments is not None:
             _remember(seat.moments, now)
         seat.again = record.deleting and found.stopped
@@ -430,7 +433,7 @@ class Kubelet:
         write = Patch(
             POD, record.key, record.uid, {"status": patch}, version=record.version, subresource="status"
         )
-        return Plan.of(write, *self._events(record, found.said), why=found.why)
+        return Plan.of(write, *said, why=found.why)
 
     def _events(self, record: Pod, said: Iterable[Said]) -> Iterator[Emit]:
         for kind, reason, message in said:

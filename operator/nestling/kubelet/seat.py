@@ -25,6 +25,7 @@ class PodSeat(Item):
         "operations",
         "running",
         "seen_at",
+        "stopping",
         "uid",
     )
 
@@ -35,6 +36,7 @@ class PodSeat(Item):
         self.ip = ""
         self.admitted_at: float | None = None
         self.seen_at: float | None = None
+        self.stopping = False  # that its containers are being stopped has been told
         self.moments: dict[int, float] | None = None
         self.running = 0
         self.operations: tuple[str, ...] = ()

@@ -96,6 +96,32 @@ def test_the_end_is_told_first_if_others_keep_the_pod() -> None:
     assert [write.subresource for write in world.pod_writes()] == ["status", "status", ""]
 
 
+def test_a_pod_that_others_show_as_terminating_is_stopped_all_the_same() -> None:
+    world, pod = a_world({"stop-delay": "5s"})
+    world.run(10)
+    world.edit(pod, {"status": {"display": {"status": "Terminating"}}})
+    world.delete(pod)
+    world.run(4)
+    assert world.reasons().count("Killing") == 1
+    world.run(2)
+    assert not world.exists(pod)
+    assert len(world.pod_writes()) <= 4
+
+
+def test_containers_lost_in_a_reboot_do_not_hold_up_a_deletion() -> None:
+    world, pod = a_world({"stop-delay": "20s"}, finalizers=("keep.example/it",))
+    world.run(10)
+    off = {"metadata": {"annotations": {"sim.nestling.dev/power": "off"}}}
+    world.edit(a_new_node(), off)
+    world.delete(pod)
+    world.run(60)
+    assert KUBELET_FINALIZER in world.get(pod)["metadata"]["finalizers"]
+    world.edit(a_new_node(), {"metadata": {"annotations": {"sim.nestling.dev/power": "on"}}})
+    world.run(1)
+    assert world.get(pod)["metadata"]["finalizers"] == ["keep.example/it"]
+    assert state_of(world.status(pod))["terminated"]["exitCode"] == 255
+
+
 def test_a_finished_pod_is_let_go_at_once() -> None:
     world, pod = a_world({"run-duration": "1s", "stop-delay": "1h"}, restartPolicy="Never")
     world.run(10)
