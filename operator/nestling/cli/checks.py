@@ -4,7 +4,6 @@ A check asks the host and answers with findings: what was found, how bad it is, 
 never raise for what they are there to find; later ones are skipped when what they stand on is missing.
 """
 
-import asyncio
 import datetime as dt
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from nestling.api.json import JsonObject
 from nestling.cli import age, definitions
 from nestling.cli.explanation import scheduling_of
 from nestling.cli.output import counted
+from nestling.cli.together import together
 from nestling.machinery import names
 from nestling.machinery.client import Client
 from nestling.machinery.errors import HostError, NotFound, Refused
@@ -64,8 +64,8 @@ async def examine(client: Client, namespace: str, now: dt.datetime) -> list[Find
     found = [server, installed, await rights(client, namespace)]
     if installed.level == "FAIL":
         return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
-    found += await asyncio.gather(
-        operator(client, namespace, now), nodes(client, namespace), pods(client, namespace)
+    found += await together(
+        (operator(client, namespace, now), nodes(client, namespace), pods(client, namespace))
     )
     return found
 
@@ -115,7 +115,7 @@ async def rights(client: Client, namespace: str) -> Finding:
     """Whether we may do what the operator does, in `namespace` or everywhere."""
     asked = [(group, resource, verb) for group, resource, verbs in RIGHTS for verb in verbs]
     try:
-        answers = await asyncio.gather(*(_may(client, namespace, *one) for one in asked))
+        answers = await together(_may(client, namespace, *one) for one in asked)
     except (NotFound, Refused):
         return Finding("rights", "SKIP", "this host does not answer questions about rights")
     except HostError as error:
@@ -224,7 +224,7 @@ async def _may(client: Client, namespace: str, group: str, resource: str, verb: 
 def _lease(lease: JsonObject, now: dt.datetime) -> tuple[str, bool, str]:
     """Role, whether it is held and fresh, and how long ago it was renewed."""
     name, spec = lease["metadata"]["name"], lease.get("spec") or {}
-    role = "kubelet" if name.startswith(KUBELETS) else name.removeprefix(LEADERS)
+    role = "kubelet heartbeat" if name.startswith(KUBELETS) else name.removeprefix(LEADERS)
     renewed = age.parse(spec.get("renewTime"))
     if renewed is None:
         return role, False, "an unknown time"

@@ -7,12 +7,14 @@ was decided on. So two installs at once, or one that was killed half-way, end in
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final, Literal, TypeAlias
 
 from nestling.api.json import JsonObject, JsonValue
 from nestling.api.kinds import GROUP, Kind
 from nestling.cli import exit_codes
 from nestling.cli.problem import Problem
+from nestling.cli.together import together
 from nestling.machinery.client import Client
 from nestling.machinery.errors import Conflict, NotFound, Unavailable
 
@@ -34,11 +36,15 @@ class Applied:
     outcome: Outcome
 
 
-def ours() -> dict[str, JsonObject]:
+@cache
+def ours() -> Mapping[str, JsonObject]:
     """The definitions that belong to this version, by name."""
-    from nestling.api.crd import crds  # the models take a second to import
+    from nestling.api.crds import load_crds  # reads 3 MB of YAML
 
-    return {crd["metadata"]["name"]: crd for crd in crds().values()}
+    try:
+        return {crd["metadata"]["name"]: crd for crd in load_crds()}
+    except FileNotFoundError as error:
+        raise Problem(str(error), next_step="install Nestling again, its files are not complete") from error
 
 
 def path(name: str = "") -> str:
@@ -78,13 +84,11 @@ async def apply_all(
     client: Client, wanted: Mapping[str, JsonObject], *, dry_run: bool = False
 ) -> list[Applied]:
     """Create or update every definition; a few at a time."""
-    slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(definition: JsonObject) -> Applied:
-        async with slots:
-            return Applied(definition["metadata"]["name"], await _apply(client, definition, dry_run=dry_run))
+    async def one(name: str) -> Applied:
+        return Applied(name, await _apply(client, wanted[name], dry_run=dry_run))
 
-    return list(await asyncio.gather(*(one(wanted[name]) for name in sorted(wanted))))
+    return await together((one(name) for name in sorted(wanted)), at_once=_AT_ONCE)
 
 
 async def wait_until_served(
@@ -153,7 +157,7 @@ async def _not_served(client: Client, kinds: Mapping[str, Kind]) -> dict[str, st
             return name, "the API server does not serve it yet"
         return name, why
 
-    answers = await asyncio.gather(*(look(name, kind) for name, kind in kinds.items()))
+    answers = await together(look(name, kind) for name, kind in kinds.items())
     return {name: why for name, why in answers if why}
 
 

@@ -52,7 +52,7 @@ def _findings(namespace: str, kubeconfig: Path | None, context: str | None) -> "
     from nestling.machinery.login import log_in
 
     try:
-        login = log_in(kubeconfig, context)
+        login = log_in(session.chosen(kubeconfig), context)
     except NestlingError as error:
         return [
             checks.Finding(

@@ -12,11 +12,13 @@ from typing import Any, Final
 import orjson
 
 from nestling.api.json import JsonObject, JsonValue
-from nestling.cli import exit_codes, yaml_reader
+from nestling.cli import exit_codes
 from nestling.cli.problem import Problem
 
 SUFFIXES: Final = (".yaml", ".yml", ".json")
 STDIN: Final = "-"
+MAX_DEPTH: Final = 100
+"""Lists and maps inside one another; the deepest native manifest needs about 30."""
 MAX_BYTES: Final = 64 * 2**20
 _MANY_PROBLEMS: Final = 20
 
@@ -126,11 +128,11 @@ def _objects(source: str, data: bytes) -> Iterator[Document]:
                 ) from error
         else:
             if _too_deep(value):
-                raise Unreadable(
-                    f"{source}: more than {yaml_reader.MAX_DEPTH} lists and maps are nested in one another"
-                )
+                raise Unreadable(f"{source}: more than {MAX_DEPTH} lists and maps are nested in one another")
             yield from _whole(source, 0, value)
             return
+    from nestling.cli import yaml_reader  # the YAML library is not for --help
+
     try:
         for located in yaml_reader.documents(text):
             if located.value is not None:
@@ -180,7 +182,7 @@ def _decoded(source: str, data: bytes) -> str:
 
 def _too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(yaml_reader.MAX_DEPTH + 1):
+    for _ in range(MAX_DEPTH + 1):
         level = [
             child
             for parent in level

@@ -125,10 +125,11 @@ def _show(found: Explanation, now: dt.datetime, *, wide: bool) -> None:
             Column("STATE"),
             Column("READY"),
             Column("RESTARTS", right=True),
+            Column("LAST RUN"),
             Column("MESSAGE"),
         ),
         [
-            (one.name, one.state, str(one.ready).lower(), str(one.restarts), one.message)
+            (one.name, one.state, str(one.ready).lower(), str(one.restarts), one.last_run, one.message)
             for one in found.containers
         ],
     )

@@ -63,6 +63,7 @@ class Container:
     ready: bool
     restarts: int
     message: str = ""
+    last_run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,7 @@ def _why(
 
 
 _TROUBLE: Final = {
-    "CrashLoopBackOff": "look at why it ends: its exit code and reason stand in the container's last state",
+    "CrashLoopBackOff": "correct what the program does: how its last run ended stands below",
     "ImagePullBackOff": "correct the image's name",
     "ErrImagePull": "correct the image's name",
     "CreateContainerConfigError": "create the ConfigMap or Secret it names, in its virtual namespace",
@@ -237,20 +238,23 @@ def _candidates(found: JsonObject) -> tuple[Candidate, ...]:
 
 def _container(status: JsonObject) -> Container:
     state = _object(status.get("state"))
-    name, ready, restarts = (
-        str(status.get("name")),
-        bool(status.get("ready")),
-        int(status.get("restartCount") or 0),
-    )
+    name = str(status.get("name"))
+    ready, restarts = bool(status.get("ready")), int(status.get("restartCount") or 0)
     waiting, ended = _object(state.get("waiting")), _object(state.get("terminated"))
+    before = _ending(_object(_object(status.get("lastState")).get("terminated")))
     if waiting:
-        return Container(
-            name, str(waiting.get("reason") or "Waiting"), ready, restarts, waiting.get("message") or ""
-        )
+        reason, said = str(waiting.get("reason") or "Waiting"), str(waiting.get("message") or "")
+        return Container(name, reason, ready, restarts, said, before)
     if ended:
-        reason = str(ended.get("reason") or "Terminated")
-        return Container(name, f"{reason} ({ended.get('exitCode', 0)})", ready, restarts)
-    return Container(name, "Running" if "running" in state else "Waiting", ready, restarts)
+        return Container(name, _ending(ended), ready, restarts, "", before)
+    return Container(name, "Running" if "running" in state else "Waiting", ready, restarts, "", before)
+
+
+def _ending(terminated: JsonObject) -> str:
+    """How a run ended: `Error, exit code 3`."""
+    if not terminated:
+        return ""
+    return f"{terminated.get('reason') or 'Terminated'}, exit code {terminated.get('exitCode', 0)}"
 
 
 def _condition(condition: JsonObject) -> Condition:

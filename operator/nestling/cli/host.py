@@ -26,7 +26,6 @@ from nestling.cli.output import (
     show_table,
     show_value,
 )
-from nestling.host import hosts
 from nestling.host.errors import HostNotFoundError
 from nestling.host.record import HostState, HostStatus
 
@@ -70,6 +69,8 @@ def up(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Bring a host up, or find it up, and print the KUBECONFIG to use."""
+    from nestling.host import hosts  # keys and certificates are not for --help
+
     wishes = hosts.Wishes(data_dir=data_dir, controllers=controllers, image=image, context=context)
     with progress(f"bringing up host {name or kind.value}") as tell:
         host = hosts.up(kind.value, name, wishes=wishes, progress=tell)
@@ -88,6 +89,8 @@ def down(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Stop a host. What is stored in it is kept, unless --purge."""
+    from nestling.host import hosts  # keys and certificates are not for --help
+
     with progress(f"taking down {f'host {name}' if name else 'the host'}") as tell:
         name = hosts.down(name, purge=purge, progress=tell)
     if output in {Format.TABLE, Format.WIDE}:
@@ -104,6 +107,8 @@ def status(
     no_headers: NoHeadersOption = False,
 ) -> None:
     """Show hosts. Exit status 0 when one runs, 4 when one runs but does not answer, 3 when none does."""
+    from nestling.host import hosts  # keys and certificates are not for --help
+
     found = [hosts.status(one) for one in ([name] if name else hosts.names())]
     if not found:
         raise HostNotFoundError("no host has been up", next_step="start one with `nestling host up`")

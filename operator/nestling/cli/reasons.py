@@ -11,7 +11,6 @@ from nestling.api import kinds
 
 NOT_YET: Final = "Nestling has no virtual kind for it yet"
 _HOST_RBAC: Final = "who may do what in a virtual cluster is ruled by the host's own RBAC"
-_VOLUMES: Final = f"{NOT_YET}; pods that mount it start without it"
 _WEBHOOK: Final = "admission in a virtual cluster is the host's; register it there"
 _MADE_BY_SYSTEM: Final = "the virtual cluster makes its own"
 
@@ -19,14 +18,14 @@ BY_KIND: Final[Mapping[str, str]] = {
     "Ingress": f"{NOT_YET}; reach its Services by address or port",
     "IngressClass": NOT_YET,
     "NetworkPolicy": f"{NOT_YET}; nothing is blocked",
-    "PersistentVolumeClaim": _VOLUMES,
-    "PersistentVolume": _VOLUMES,
-    "StorageClass": _VOLUMES,
-    "VolumeAttachment": _VOLUMES,
-    "VolumeAttributesClass": _VOLUMES,
-    "CSIDriver": _VOLUMES,
-    "CSINode": _VOLUMES,
-    "CSIStorageCapacity": _VOLUMES,
+    "PersistentVolumeClaim": NOT_YET,
+    "PersistentVolume": NOT_YET,
+    "StorageClass": NOT_YET,
+    "VolumeAttachment": NOT_YET,
+    "VolumeAttributesClass": NOT_YET,
+    "CSIDriver": NOT_YET,
+    "CSINode": NOT_YET,
+    "CSIStorageCapacity": NOT_YET,
     "Role": _HOST_RBAC,
     "RoleBinding": _HOST_RBAC,
     "ClusterRole": _HOST_RBAC,

@@ -9,7 +9,7 @@ waits without a deadline.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,6 +37,7 @@ from nestling.api.kinds import (
     Kind,
 )
 from nestling.cli import definitions
+from nestling.cli.together import together
 from nestling.machinery.client import Client
 from nestling.machinery.errors import Conflict, NotFound, Refused
 
@@ -122,14 +123,14 @@ async def remove_objects(
         tell(f"waiting for {report.left.total()} objects to go: {_counts(report.left)}")
         for kind in kinds:
             fresh = [item for item in found[kind] if item["metadata"]["uid"] not in asked]
-            await _each(fresh, lambda item, kind=kind: _delete(client, kind, item))
+            await together((_delete(client, kind, item) for item in fresh), at_once=_AT_ONCE)
             asked.update(item["metadata"]["uid"] for item in fresh)
             report.deleted[kind.plural] += len(fresh)
         if now >= patience:
             report.held.clear()
             for kind in kinds:
                 stuck = [item for item in found[kind] if item["metadata"].get("finalizers")]
-                await _each(stuck, lambda item, kind=kind: _strip(client, kind, item, report))
+                await together((_strip(client, kind, item, report) for item in stuck), at_once=_AT_ONCE)
             if report.held and report.left.total() == len(report.held):
                 return  # all that is left is held by others: waiting longer is up to them
         await asyncio.sleep(POLL_S)
@@ -171,16 +172,16 @@ async def _named(client: Client, names: Sequence[str]) -> dict[str, JsonObject]:
         except NotFound:
             return None
 
-    found = await asyncio.gather(*(look(name) for name in names))
+    found = await together(look(name) for name in names)
     return {name: live for name, live in zip(names, found, strict=True) if live is not None}
 
 
 async def _all(client: Client, kinds: Sequence[Kind], spaces: Sequence[str]) -> dict[Kind, list[JsonObject]]:
     async def of(kind: Kind) -> list[JsonObject]:
-        found = await asyncio.gather(*(_list(client, kind, space) for space in (spaces or ("",))))
+        found = await together(_list(client, kind, space) for space in (spaces or ("",)))
         return [item for items in found for item in items]
 
-    lists = await asyncio.gather(*(of(kind) for kind in kinds))
+    lists = await together(of(kind) for kind in kinds)
     return dict(zip(kinds, lists, strict=True))
 
 
@@ -189,16 +190,6 @@ async def _list(client: Client, kind: Kind, space: str) -> list[JsonObject]:
         return (await client.list(kind, space or None, metadata_only=True)).items
     except NotFound:  # the kind is gone, and its objects with it
         return []
-
-
-async def _each(items: Sequence[JsonObject], act: Callable[[JsonObject], Awaitable[None]]) -> None:
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(item: JsonObject) -> None:
-        async with slots:
-            await act(item)
-
-    await asyncio.gather(*(one(item) for item in items))
 
 
 async def _delete(client: Client, kind: Kind, item: JsonObject) -> None:

@@ -1,6 +1,7 @@
 """Talk to the host from a command: the options every such command has, and one event loop for its work."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -26,7 +27,7 @@ def with_host(work: "Callable[[Client], Awaitable[T]]", *, kubeconfig: Path | No
     from nestling.machinery.login import connect  # the HTTP client is a third of a second of imports
 
     async def session() -> T:
-        async with connect(kubeconfig, context) as client:
+        async with connect(chosen(kubeconfig), context) as client:
             return await work(client)
 
     return asyncio.run(session())
@@ -38,4 +39,13 @@ def namespace_of(namespace: str, *, kubeconfig: Path | None, context: str | None
         return namespace
     from nestling.machinery.login import log_in
 
-    return log_in(kubeconfig, context).namespace
+    return log_in(chosen(kubeconfig), context).namespace
+
+
+def chosen(kubeconfig: Path | None) -> Path | None:
+    """The kubeconfig that is asked for: by the option, or by the environment of this moment.
+
+    The library looks at the environment only once, when it is imported.
+    """
+    named = os.environ.get("KUBECONFIG")
+    return kubeconfig if kubeconfig is not None or not named else Path(named)

@@ -16,16 +16,15 @@ from typing import Any, Final
 import yaml
 
 from nestling.api.json import JsonValue
+from nestling.cli.documents import MAX_DEPTH
 
-MAX_DEPTH: Final = 100
-"""Lists and maps inside one another; the deepest native manifest needs about 30."""
 MAX_REPEATED: Final = 500_000
 """Values that aliases may add to a file."""
 
 _LOADER: Final[Any] = getattr(
     yaml, "CSafeLoader", yaml.SafeLoader
 )  # libyaml is ten times faster where it is there
-_INT: Final = re.compile(r"[-+]?(0b[01]+|0x[0-9a-fA-F]+|0o?[0-7]+|0|[1-9][0-9]*)\Z", re.ASCII)
+_INT: Final = re.compile(r"[-+]?(0[bB][01]+|0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0|[1-9][0-9]*)\Z", re.ASCII)
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z", re.ASCII)
 _CONSTANTS: Final[dict[str, JsonValue]] = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"), True),
@@ -197,14 +196,16 @@ def resolve(text: str) -> JsonValue:
         number = _integer(plain)
         return number if _SMALLEST <= number <= _LARGEST else float(number)
     if _FLOAT.match(plain):
-        return float(plain)
+        number = float(plain)
+        # Go writes a whole float into JSON without a point, so servers take it for an integer.
+        return int(number) if number.is_integer() and _SMALLEST <= number <= -_SMALLEST - 1 else number
     return text
 
 
 def _integer(plain: str) -> int:
     digits = plain.lstrip("+-")
     sign = -1 if plain.startswith("-") else 1
-    if digits[:2] in {"0b", "0x", "0o"}:
+    if digits[:2].lower() in {"0b", "0x", "0o"}:
         return sign * int(digits, 0)
     return sign * int(digits, 8 if digits.startswith("0") and len(digits) > 1 else 10)
 
@@ -239,7 +240,7 @@ def _resolve(event: Any) -> JsonValue:
 
 def _decoded(event: Any) -> str:
     try:
-        return base64.b64decode(event.value, validate=False).decode()
+        return base64.b64decode("".join(event.value.split()), validate=True).decode()
     except (binascii.Error, ValueError) as error:
         raise _at(event, "the !!binary value is not base64 of UTF-8 text") from error
 
