@@ -1,0 +1,105 @@
+"""The load, the same for every side: create pods over a few connections, watch until all run, delete them.
+
+The generator shares the machine with what it measures, and costs the same on either side: one process, one
+watch that starts before the first create, every pod from one manifest.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+
+from nestling.api.json import JsonObject
+from nestling.api.kinds import Kind
+from nestling.machinery.client import Client
+from nestling.machinery.errors import HostError
+
+
+@dataclass(slots=True)
+class Load:
+    """When each pod was asked for, and when a watch showed it Running (monotonic seconds).
+
+    `cut` counts how often the host ended the watch: what was seen late because of it.
+    """
+
+    started: float
+    asked: dict[str, float] = field(default_factory=dict[str, float])
+    running: dict[str, float] = field(default_factory=dict[str, float])
+    created_by: float = 0.0
+    cut: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """From the first create to the last pod Running."""
+        return max(self.running.values()) - self.started
+
+    @property
+    def pods_per_s(self) -> float:
+        """Pods that went from nothing to Running per second."""
+        return len(self.running) / self.seconds
+
+    @property
+    def waits_s(self) -> list[float]:
+        """For each pod the time from sending its create until it was seen Running, ascending."""
+        return sorted(self.running[name] - asked for name, asked in self.asked.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Creates, watches and deletes pods of one kind in one host namespace."""
+
+    client: Client
+    kind: Kind
+    namespace: str
+    connections: int = 32
+
+    async def run(self, manifests: list[JsonObject], *, within_s: float = 300.0) -> Load:
+        """Create these pods and wait until all run. Raises TimeoutError when they do not."""
+        known = await self.client.list(self.kind, self.namespace, metadata_only=True)
+        load = Load(time.monotonic())
+        async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch(load, len(manifests), known.version))
+            line = iter(manifests)
+            workers = [tasks.create_task(self._create(line, load)) for _ in range(self.connections)]
+            await asyncio.gather(*workers)
+            load.created_by = time.monotonic()
+        return load
+
+    async def _create(self, line: Iterator[JsonObject], load: Load) -> None:
+        for manifest in line:
+            load.asked[manifest["metadata"]["name"]] = time.monotonic()
+            await self.client.create(self.kind, self.namespace, manifest)
+
+    async def _watch(self, load: Load, count: int, version: int) -> None:
+        while len(load.running) < count:
+            # A server under load lets go of a watch that does not keep up; it goes on where it ended.
+            async for event in self.client.watch(self.kind, self.namespace, version=version):
+                found: JsonObject = event["object"]
+                assert event["type"] != "ERROR", found
+                version = int(found["metadata"]["resourceVersion"])
+                if (found.get("status") or {}).get("phase") != "Running":
+                    continue
+                load.running.setdefault(found["metadata"]["name"], time.monotonic())
+                if len(load.running) == count:
+                    return
+            load.cut += 1
+
+    async def clear(self, *, within_s: float = 300.0) -> None:
+        """Delete every pod and wait until they are gone."""
+        path = self.kind.path(self.namespace)
+        async with asyncio.timeout(within_s):
+            await self.client.call("DELETE", path, body={"gracePeriodSeconds": 0})
+            while (await self.client.list(self.kind, self.namespace, metadata_only=True)).items:
+                await asyncio.sleep(0.5)
+
+
+async def until(true: Callable[[], Awaitable[bool]], *, within_s: float, every_s: float = 0.2) -> None:
+    """Wait until the host says so; what it cannot answer yet counts as no. Raises TimeoutError."""
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                if await true():
+                    return
+            except HostError:
+                pass
+            await asyncio.sleep(every_s)
