@@ -6,8 +6,9 @@ owner deleted in the foreground goes after the dependents that block it, an owne
 them go first. Keys are of the form (cluster, plural of the kind, host name), because one queue serves all
 kinds. An owner counts as gone when the cache, which has seen all objects, does not hold its UID; an object
 is left alone for some seconds after its creation, because its owner's creation may be seen after its own.
-The deletion names the version we decided on, so an object that was adopted meanwhile stays. Beside a host's
-own collector this loop does no harm: deletions of what is already gone are answered 404.
+The deletion names the version we decided on, so an object that was adopted meanwhile stays. A host's own
+collector is given a head start, and what it has done by then is not done again: so this loop may always run,
+and writes nothing on hosts that need no help.
 Source: Kubernetes 1.37, pkg/controller/garbagecollector.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import BY_PLURAL, VIRTUAL_KINDS, Kind, Uid
+from nestling.api.kinds import BY_PLURAL, VIRTUAL_KINDS, Uid
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route
 from nestling.machinery.names import Key, key_of
@@ -26,6 +27,7 @@ from nestling.machinery.view import View
 FOREGROUND: Final = "foregroundDeletion"
 ORPHAN: Final = "orphan"
 GRACE_S: Final = 5.0
+PATIENCE_S: Final = 2.0
 BURST: Final = 500
 KIND_BY_NAME: Final = {kind.name: kind for kind in VIRTUAL_KINDS}
 
@@ -185,11 +187,10 @@ def _concerned(view: View, change: Change) -> Iterable[Key]:
             yield Key(view.cluster, kind.plural, owner.name)
 
 
-def collected(kinds: Iterable[Kind]) -> dict[Kind, tuple[Route, ...]]:
-    """The concerns of this loop: every kind in the same way."""
-    return {kind: (Route(_concerned),) for kind in kinds}
+def collector(patience_s: float) -> Controller:
+    """The loop, leaving a host's own collector so many seconds to do the work: 0 where there is none."""
+    concerns = {kind: (Route(_concerned, delay_s=patience_s),) for kind in VIRTUAL_KINDS}
+    return Controller(name="garbage-collector", reconcile=reconcile, concerns=concerns)
 
 
-CONTROLLER: Final = Controller(
-    name="garbage-collector", reconcile=reconcile, concerns=collected(VIRTUAL_KINDS)
-)
+CONTROLLER: Final = collector(PATIENCE_S)

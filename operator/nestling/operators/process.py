@@ -34,6 +34,9 @@ from nestling.operators.supervisor import Supervisor
 log = structlog.get_logger(__name__)
 
 LEASE_PREFIX: Final = "nestling-leader-"
+# How often the process looks at the clock, and what counts as having been stopped (by a signal, or asleep).
+PULSE_S: Final = 1.0
+ASLEEP_S: Final = 4.0
 
 
 class NotInstalled(NestlingError):
@@ -125,6 +128,8 @@ class Process:
                 tasks.create_task(self.supervisor.run(), name="supervisor")
                 tasks.create_task(self.events.run(), name="events")
                 await self.feed.sync()
+                self.cache.watching_since = self._clock.now()
+                tasks.create_task(self._stay_awake(), name="awake")
                 self.status.synced.set()
                 log.info(
                     "caught up with the host", objects=sum(self._objects().values()), events=self.feed.events
@@ -135,6 +140,17 @@ class Process:
         finally:
             await server.stop()
             await self.client.close()
+
+    async def _stay_awake(self) -> None:
+        """Notice that this process itself was stopped: what it missed meanwhile is nobody else's silence."""
+        before = self._clock.now()
+        while True:
+            await asyncio.sleep(PULSE_S)
+            now = self._clock.now()
+            if now - before > PULSE_S + ASLEEP_S:
+                self.cache.watching_since = now
+                log.warning("was not running for a while", delay_s=round(now - before, 1))
+            before = now
 
     async def _run_role(self, role: Role) -> None:
         """Win the role's Lease, then build its loops from the cache and run them."""

@@ -7,15 +7,15 @@ import pytest
 from builders import NOW, RECORDS, a_deployment, a_pod, a_replica_set, an_object, cache_of, view_of
 from builders import kind_of as kind_named
 from nestling.api.json import JsonObject
-from nestling.api.kinds import CONFIG_MAP, JOB, VIRTUAL_KINDS
+from nestling.api.kinds import CONFIG_MAP, JOB, POD, VIRTUAL_KINDS
 from nestling.controllers import garbage
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Delete, Patch, Plan
-from nestling.machinery.records.plain import with_all_kinds
+from nestling.machinery.records.kept import Job
 from nestling.machinery.view import View
 
-ALL = with_all_kinds(RECORDS)
+ALL = (*RECORDS, Job)
 FOREGROUND = "foregroundDeletion"
 
 
@@ -189,7 +189,7 @@ def settle(cache: Cache, *, most: int = 50) -> list[str]:
         view = View(cache, "team-a", NOW)
         plans = [
             garbage.reconcile(view, garbage.garbage_key(one))
-            for kind in VIRTUAL_KINDS
+            for kind in view.kinds
             for one in view.every(kind)
         ]
         write = next((write for plan in plans for write in plan.writes), None)
@@ -198,6 +198,11 @@ def settle(cache: Cache, *, most: int = 50) -> list[str]:
         done += steps(Plan.of(write))
         perform(cache, write)
     raise AssertionError(f"does not come to rest: {done[-6:]}")
+
+
+def living(cache: Cache) -> list[str]:
+    """Names of all that is left."""
+    return [one.key.name for kind in cache.kinds for one in View(cache, "team-a", NOW).every(kind)]
 
 
 def perform(cache: Cache, write: object) -> None:
@@ -229,7 +234,7 @@ def test_circle_deleted_in_the_foreground_comes_to_an_end(length: int) -> None:
     ring[0] = going(ring[0])
     cache = cache_of(*ring, records=ALL)
     settle(cache)
-    assert [one for kind in VIRTUAL_KINDS for one in View(cache, "team-a", NOW).every(kind)] == []
+    assert living(cache) == []
 
 
 def test_cascade_comes_to_an_end_in_the_background() -> None:
@@ -237,9 +242,7 @@ def test_cascade_comes_to_an_end_in_the_background() -> None:
     stays = a_pod("stays")
     cache = cache_of(middle, blocked(LEAF, middle), stays, records=ALL)
     assert settle(cache) == ["delete middle Background", "delete leaf Background"]
-    assert [one.key.name for kind in VIRTUAL_KINDS for one in View(cache, "team-a", NOW).every(kind)] == [
-        "stays"
-    ]
+    assert living(cache) == ["stays"]
 
 
 def woken(old: JsonObject | None, new: JsonObject | None, *others: JsonObject) -> list[str]:
@@ -289,3 +292,9 @@ def test_changes_wake_whom_they_may_doom(
     old: JsonObject | None, new: JsonObject | None, others: list[JsonObject], expected: list[str]
 ) -> None:
     assert woken(old, new, *others) == expected
+
+
+def test_hosts_own_collector_is_given_a_head_start() -> None:
+    assert {route.delay_s for routes in garbage.CONTROLLER.concerns.values() for route in routes} == {2.0}
+    assert set(garbage.CONTROLLER.concerns) == set(VIRTUAL_KINDS)
+    assert garbage.collector(0).concerns[POD][0].delay_s == 0

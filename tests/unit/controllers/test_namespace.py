@@ -1,20 +1,29 @@
 """Virtual namespaces: what a living one needs, how a dying one is emptied, what it says meanwhile."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import pytest
 
 from builders import NOW, RECORDS, a_deployment, a_pod, a_service, an_object, key_for, view_of
 from nestling.api.json import JsonObject
-from nestling.api.kinds import CONFIG_MAP, JOB, NAMESPACE, NODE, POD
+from nestling.api.kinds import CONFIG_MAP, JOB, NAMESPACE, NODE, POD, Kind
 from nestling.controllers import namespace
 from nestling.machinery.cache import Change
 from nestling.machinery.clock import timestamp
 from nestling.machinery.plan import Delete, Patch, Plan
+from nestling.machinery.records.base import Record
+from nestling.machinery.records.kept import Job
 from nestling.machinery.records.namespace import NAMESPACE_FINALIZER
-from nestling.machinery.records.plain import plain_record, with_all_kinds
 
-ALL = with_all_kinds(RECORDS)
+ALL = (*RECORDS, Job)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigMap(Record):
+    """A ConfigMap of the host, in case somebody watches them."""
+
+    KIND: ClassVar[Kind] = CONFIG_MAP
 
 
 def living(name: str = "shop", *, phase: str = "Active", **more: object) -> JsonObject:
@@ -95,7 +104,7 @@ def test_other_namespaces_and_kinds_without_one_are_left_alone() -> None:
 
 
 def test_config_map_of_the_host_is_not_ours_to_delete() -> None:
-    records = (*ALL, plain_record(CONFIG_MAP))
+    records = (*ALL, ConfigMap)
     view = view_of(dying("crt"), an_object(CONFIG_MAP, "kube-root-ca", namespace="crt"), records=records)
     [write] = namespace.reconcile(view, key_for(dying("crt"))).writes
     assert isinstance(write, Patch)
