@@ -20,7 +20,6 @@ from nestling.api.schema import (
     LabelValue,
     ListType,
     Message,
-    NullableTime,
     QualifiedName,
     Schema,
     SetOf,
@@ -96,11 +95,11 @@ class ObjectMeta(Schema):
 
     annotations: AnnotationMap | None = None
     """Free-form notes for tools, copied to each object."""
-    creation_timestamp: NullableTime | None = None
+    creation_timestamp: Time | None = None
     """Set by the server; accepted in a template and without effect."""
     deletion_grace_period_seconds: Int64 | None = None
     """Set by the server; accepted in a template and without effect."""
-    deletion_timestamp: NullableTime | None = None
+    deletion_timestamp: Time | None = None
     """Set by the server; accepted in a template and without effect."""
     finalizers: SetOf[Text] | None = None
     """Names that must be cleared before an object is really removed."""

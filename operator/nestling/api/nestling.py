@@ -148,8 +148,8 @@ class ClusterSpec(Schema):
     """When a silent node counts as lost."""
     node_port_range: Annotated[Text, MaxLen(11), Field(pattern=r"^[0-9]{1,5}-[0-9]{1,5}$")] = "30000-32767"
     """First and last node port that Services may get."""
-    pod_cidr: Annotated[Cidr, rules.IS_CIDR] = Field(default="10.244.0.0/16")
-    """Range that nodes take their pod ranges from."""
+    pod_cidr: Annotated[Cidr, rules.IS_CIDR] = Field(default="10.128.0.0/9")
+    """Range that nodes take their pod ranges from, a /24 each."""
     scheduler_profiles: (
         Annotated[list[SchedulerProfile], ListType("map", "schedulerName"), MaxLen(16)] | None
     ) = None

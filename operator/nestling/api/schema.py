@@ -166,7 +166,7 @@ UnixId: TypeAlias = Annotated[int, Field(ge=0, le=2**31 - 1), Keywords(format="i
 
 Time: TypeAlias = Annotated[datetime, Keywords(format="date-time")]
 NullableTime: TypeAlias = Annotated[datetime, Keywords(format="date-time", nullable=True)]
-"""A time that older tools write as null, as in the metadata of templates."""
+"""A time that is written as null when there is none, as kubelets do in conditions."""
 
 
 class _IntOrString:
