@@ -10,29 +10,24 @@ Source: Kubernetes 1.37, pkg/kubelet/kubelet.go (syncLoop, HandlePodAdditions).
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, cast
 
-import orjson
 import structlog
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Uid
-from nestling.kubelet import address, heartbeat, lifecycle, node
-from nestling.kubelet.admission import Rejection, amounts_of, claim_of, reject
+from nestling.api.kinds import CLUSTER, LEASE, NODE, POD
+from nestling.kubelet import address, heartbeat, lifecycle, node, podwrite
+from nestling.kubelet.admission import amounts_of, claim_of, reject
 from nestling.kubelet.agenda import Agenda, Item
 from nestling.kubelet.container import Said
-from nestling.kubelet.display import pod_display
 from nestling.kubelet.lifecycle import Site, Step
-from nestling.kubelet.merge import merge_patch
 from nestling.kubelet.metrics import KubeletMetrics, NodeCount
-from nestling.kubelet.qos import qos_class
 from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
 from nestling.kubelet.runtimes.simulated import Simulated
 from nestling.kubelet.seat import ClusterSeat, NodeSeat, PodSeat
-from nestling.kubelet.stamp import stamp
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.controller import Outcome
 from nestling.machinery.names import Key, suffix
-from nestling.machinery.plan import Emit, Patch, Plan, Write
+from nestling.machinery.plan import Emit, Plan
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import Settings
 from nestling.machinery.records.node import Lease, Node
@@ -41,30 +36,12 @@ from nestling.machinery.view import View
 
 log = structlog.get_logger(__name__)
 
-COMPONENT: Final = "kubelet"
-SCHEDULING: Final = "nestling.dev/scheduling"
-# The scheduler's explanation is bounded where it is written; what is larger than this is not its work.
-LARGEST_EXPLANATION: Final = 16_384
 NO_ADDRESS_RETRY_S: Final = 10.0
 BROKEN_RETRY_S: Final = 60.0
 # A wall clock that falls back further than this leaves every booking too late.
 BACKWARDS_S: Final = 1.0
 _SIMULATED: Final = PREFIX.encode()
 _GATED: Final = b'"readinessGates"'
-_OWNED: Final = frozenset(
-    {
-        "phase",
-        "observedGeneration",
-        "startTime",
-        "qosClass",
-        "hostIP",
-        "hostIPs",
-        "podIP",
-        "podIPs",
-        "conditions",
-    }
-    | {"containerStatuses", "initContainerStatuses", "reason", "message", "display"}
-)
 
 
 class Kubelet:
@@ -285,34 +262,18 @@ class Kubelet:
 
     def _look_at_node(self, seat: NodeSeat, now: float) -> Plan | None:
         record = self._cache.table(Node).records.get(seat.key)
-        if record is None or seat.silent_since is not None:
+        if record is None or record.deleting or seat.silent_since is not None:
             return None
-        if record.deleting:
-            return None
-        settings = self._settings(seat.key.cluster)
-        body = record.body
         seat.version = record.version
-        boot = node.booted_at(body)
-        fresh = boot is None or seat.rebooting
-        if fresh:
-            boot = now
-        wanted = node.node_status(
-            body,
+        return node.report(
+            record,
             lease=self._lease,
-            address=seat.address or address.node_address(record.pod_cidr, settings.pod_cidr, record.uid),
-            boot=boot or now,
+            address=seat.address
+            or address.node_address(record.pod_cidr, self._settings(seat.key.cluster).pod_cidr, record.uid),
             runtime=f"{self._runtime.name}://{self._runtime.version}",
+            rebooting=seat.rebooting,
             now=now,
         )
-        old: JsonObject = body.get("status") or {}
-        patch = merge_patch({name: old[name] for name in wanted if name in old}, wanted)
-        if not patch:
-            return None
-        write = Patch(
-            NODE, seat.key, record.uid, {"status": patch}, version=record.version, subresource="status"
-        )
-        said = _node_events(seat, record, wanted, is_first=not record.kubelet_lease)
-        return Plan.of(write, *said, why="node status changed" if record.kubelet_lease else "node registers")
 
     # Pods.
 
@@ -328,9 +289,9 @@ class Kubelet:
             return None  # somebody else's finalizer holds it
         if home is None or record.node_name != seat.node.name:
             # A machine that no longer exists runs nothing.
-            return _let_go(record, (), why="its node is gone") if record.deleting else None
+            return podwrite.let_go(record, (), why="its node is gone") if record.deleting else None
         if record.deleting and not record.ip and seat.admitted_at is None:
-            return _let_go(record, (), why="never started")
+            return podwrite.let_go(record, (), why="never started")
         if not home.running:
             return None
         body = record.body
@@ -366,7 +327,7 @@ class Kubelet:
         if rejection is not None:
             if self._metrics is not None:
                 self._metrics.rejected(rejection.reason)
-            return _rejected(record, body, rejection, now)
+            return podwrite.rejected(record, body, rejection, now)
         if spec.get("hostNetwork"):
             seat.ip = home.address
         else:
@@ -410,35 +371,30 @@ class Kubelet:
         said = tuple(self._events(record, found.said))
         if record.deleting:
             said, seat.stopping = () if seat.stopping else said, True  # each look finds it stopping
-        if record.deleting and found.stopped and not _outlives(record):
+        if record.deleting and found.stopped and not podwrite.outlives(record):
             seat.operations = found.operations if self._metrics is not None else ()
-            return _let_go(record, said, why=found.why)
+            return podwrite.let_go(record, said, why=found.why)
         old: JsonObject = body.get("status") or {}
         status = dict(found.status) if found.status is not None else None
         if status is not None and "phase" in status:
-            seat.running = _running_containers(status)
+            seat.running = podwrite.running_containers(status)
         if status is not None and not old.get("startTime"):
-            explanation = _explanation(body)
+            explanation = podwrite.explanation(body)
             if explanation is not None:
                 status["scheduling"] = explanation
-        patch = _difference(old, status) if status is not None else {}
+        patch = podwrite.difference(old, status) if status is not None else {}
         if not patch:
             if record.deleting and found.stopped:
-                return _let_go(record, (), why=found.why)
+                return podwrite.let_go(record, (), why=found.why)
             return Plan.of(*said, why=found.why) if record.deleting else None
         if seat.moments is not None:
-            _remember(seat.moments, now)
+            podwrite.remember(seat.moments, now)
         seat.again = record.deleting and found.stopped
         seat.operations = found.operations if self._metrics is not None else ()
-        write = Patch(
-            POD, record.key, record.uid, {"status": patch}, version=record.version, subresource="status"
-        )
-        return Plan.of(write, *said, why=found.why)
+        return Plan.of(podwrite.status_patch(record, patch), *said, why=found.why)
 
     def _events(self, record: Pod, said: Iterable[Said]) -> Iterator[Emit]:
-        for kind, reason, message in said:
-            if kind == "Warning" or self._routine_events:
-                yield Emit(POD, record.key, record.uid, kind, reason, message, COMPONENT)
+        return podwrite.events(record, said, routine=self._routine_events)
 
     def _count(self, seat: PodSeat, record: Record | None, now: float) -> None:
         if self._metrics is None:
@@ -546,87 +502,3 @@ def _is_news(old: Pod | None, new: Pod, *, under_way: bool) -> bool:
         new.ready,
         new.restarts,
     )
-
-
-def _difference(old: JsonObject, status: JsonObject) -> JsonObject:
-    """What to patch: all owned fields if the status is whole (it has a phase), else only those it names."""
-    names = _OWNED.union(status) if "phase" in status else status.keys()
-    return merge_patch({name: old[name] for name in names if name in old}, status)
-
-
-def _running_containers(status: JsonObject) -> int:
-    return sum(
-        "running" in entry["state"]
-        for group in ("containerStatuses", "initContainerStatuses")
-        for entry in status.get(group) or ()
-    )
-
-
-def _outlives(record: Pod) -> bool:
-    """Whether others keep the object after we have let go, so that the end of its containers must be told."""
-    return any(name != KUBELET_FINALIZER for name in record.finalizers) and not record.terminal
-
-
-def _let_go(record: Pod, said: Iterable[Write], *, why: str) -> Plan | None:
-    """Drop our finalizer."""
-    if KUBELET_FINALIZER not in record.finalizers:
-        return None
-    rest = [name for name in record.finalizers if name != KUBELET_FINALIZER]
-    # The list is replaced as a whole: only on the version that we have seen.
-    body: JsonObject = {"metadata": {"finalizers": rest}}
-    return Plan.of(Patch(POD, record.key, record.uid, body, version=record.version), *said, why=why)
-
-
-def _rejected(record: Pod, body: JsonObject, rejection: Rejection, now: float) -> Plan:
-    old: JsonObject = body.get("status") or {}
-    spec: JsonObject = body["spec"]
-    status: JsonObject = {
-        "phase": "Failed",
-        "reason": rejection.reason,
-        "message": f"Pod was rejected: {rejection.message}",
-        "startTime": stamp(now),
-        "qosClass": qos_class(spec),
-        "observedGeneration": record.generation,
-    }
-    if old.get("conditions"):
-        status["conditions"] = old["conditions"]
-    status["display"] = pod_display(spec, status, deleting=record.deleting)
-    patch = _difference(old, status)
-    write = Patch(
-        POD, record.key, record.uid, {"status": patch}, version=record.version, subresource="status"
-    )
-    said = Emit(POD, record.key, record.uid, "Warning", rejection.reason, rejection.message, COMPONENT)
-    return Plan.of(write, said, why="its node does not take it")
-
-
-def _explanation(body: JsonObject) -> JsonObject | None:
-    """The scheduler's account of the placement, as its bind write left it in an annotation."""
-    text = (body["metadata"].get("annotations") or {}).get(SCHEDULING)
-    if not text or len(text) > LARGEST_EXPLANATION:
-        return None
-    try:
-        found = orjson.loads(text)
-    except ValueError:
-        return None
-    return cast("JsonObject", found) if isinstance(found, dict) else None
-
-
-def _remember(moments: dict[int, float], now: float) -> None:
-    """Keep the fraction of the second that a status is about to lose; of the last few writes, not of all."""
-    moments[int(now)] = now
-    while len(moments) > 8:
-        del moments[next(iter(moments))]
-
-
-def _node_events(seat: NodeSeat, record: Node, wanted: JsonObject, *, is_first: bool) -> Iterator[Emit]:
-    said: list[tuple[str, str]] = []
-    if is_first:
-        said.append(("Starting", "Starting kubelet."))
-    elif seat.rebooting:
-        boot = wanted["nodeInfo"]["bootID"]
-        said.append(("Rebooted", f"Node {record.key.name} has been rebooted, boot id: {boot}"))
-    if not record.ready:
-        said.append(("NodeReady", f"Node {record.key.name} status is now: NodeReady"))
-    for reason, message in said:
-        kind = "Warning" if reason == "Rebooted" else "Normal"
-        yield Emit(NODE, record.key, Uid(record.uid), kind, reason, message, COMPONENT)

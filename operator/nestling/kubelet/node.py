@@ -7,14 +7,19 @@ Source: Kubernetes 1.37, pkg/kubelet/nodestatus/setters.go, pkg/kubelet/kubelet_
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from nestling.api.json import JsonObject
+from nestling.api.kinds import NODE
 from nestling.kubelet.display import node_display
+from nestling.kubelet.merge import merge_patch
 from nestling.kubelet.runtimes.annotation import POWER
 from nestling.machinery.clock import timestamp
+from nestling.machinery.plan import Emit, Patch, Plan
+from nestling.machinery.records.node import Node
 
+COMPONENT: Final = "kubelet"
 KUBELET_VERSION: Final = "v1.37.2-nestling"
 KUBELET_PORT: Final = 10250
 CAPACITY: Final = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "512Gi"}
@@ -82,6 +87,38 @@ def node_status(
         "kubeletLease": lease,
         "display": node_display(labels, conditions, unschedulable=bool(spec.get("unschedulable"))),
     }
+
+
+def report(
+    record: Node, *, lease: str, address: str, runtime: str, rebooting: bool, now: float
+) -> Plan | None:
+    """Write what has changed of a node's status; None if nothing has. A machine that was off boots now."""
+    body = record.body
+    boot = booted_at(body)
+    if boot is None or rebooting:
+        boot = now
+    wanted = node_status(body, lease=lease, address=address, boot=boot, runtime=runtime, now=now)
+    old: JsonObject = body.get("status") or {}
+    patch = merge_patch({name: old[name] for name in wanted if name in old}, wanted)
+    if not patch:
+        return None
+    body = {"status": patch}
+    # The node lifecycle controller writes conditions too: only on the version that was seen.
+    write = Patch(NODE, record.key, record.uid, body, version=record.version, subresource="status")
+    why = "node status changed" if record.kubelet_lease else "node registers"
+    return Plan.of(write, *_events(record, wanted, rebooting=rebooting), why=why)
+
+
+def _events(record: Node, status: JsonObject, *, rebooting: bool) -> Iterator[Emit]:
+    name = record.key.name
+    if not record.kubelet_lease:
+        yield Emit(NODE, record.key, record.uid, "Normal", "Starting", "Starting kubelet.", COMPONENT)
+    elif rebooting:
+        message = f"Node {name} has been rebooted, boot id: {status['nodeInfo']['bootID']}"
+        yield Emit(NODE, record.key, record.uid, "Warning", "Rebooted", message, COMPONENT)
+    if not record.ready:
+        message = f"Node {name} status is now: NodeReady"
+        yield Emit(NODE, record.key, record.uid, "Normal", "NodeReady", message, COMPONENT)
 
 
 def _conditions(old: Iterable[JsonObject], stamp: str) -> list[JsonObject]:

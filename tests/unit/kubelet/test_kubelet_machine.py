@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from builders import NOW, a_cluster
 from kubelet_world import World, a_bound_pod, a_new_node, age, names_of, state_of
 from nestling.api.json import JsonObject
-from nestling.kubelet.machine import LARGEST_EXPLANATION, SCHEDULING
 from nestling.kubelet.metrics import KubeletMetrics
+from nestling.kubelet.podwrite import LARGEST_EXPLANATION, SCHEDULING
 from nestling.machinery.plan import Plan
 
 SIM = "sim.nestling.dev/"
