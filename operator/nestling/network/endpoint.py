@@ -22,7 +22,7 @@ TOPOLOGY_ANNOTATIONS: Final = (
 )
 CLOSE: Final = frozenset({"PreferClose", "PreferSameZone", "PreferSameNode"})
 
-Identity: TypeAlias = tuple[tuple[str, ...], str, str, str]
+Identity: TypeAlias = tuple[tuple[str, ...], str | None, str | None, str | None]
 PortMap: TypeAlias = tuple[tuple[str, int, str, str], ...]
 
 
@@ -34,7 +34,8 @@ class Backend:
     ports: tuple[JsonObject, ...]
     publish_not_ready: bool
     traffic: str
-    named_ports: bool
+    same_for_all: PortMap | None
+    """The ports of every endpoint, None if pods resolve them by name."""
 
     @classmethod
     def of(cls, service: Service, body: JsonObject) -> "Backend":
@@ -49,7 +50,7 @@ class Backend:
             tuple(ports),
             bool(spec.get("publishNotReadyAddresses")),
             traffic if traffic in CLOSE and not by_topology else "",
-            any(isinstance(port.get("targetPort"), str) for port in ports),
+            _fixed_ports(ports),
         )
 
 
@@ -69,16 +70,32 @@ def addresses_of(pod: Pod, family: Family, *, single: bool) -> list[str]:
 
 def ports_of(backend: Backend, pod: Pod) -> PortMap:
     """The ports on which this pod answers; those that it does not have are left out."""
-    body = pod.body if backend.named_ports else None
+    if backend.same_for_all is not None:
+        return backend.same_for_all
+    body = pod.body
     found: list[tuple[str, int, str, str]] = []
     for port in backend.ports:
-        protocol = str(port.get("protocol") or "TCP")
         target = port.get("targetPort") or port.get("port")
-        number = _named_port(body, target, protocol) if isinstance(target, str) and body else target
+        number = _named_port(body, target, _protocol(port)) if isinstance(target, str) else target
         if isinstance(number, int):
-            app = str(port.get("appProtocol") or "")
-            found.append((str(port.get("name") or ""), number, protocol, app))
+            found.append(_endpoint_port(port, number))
     return tuple(sorted(found))
+
+
+def _fixed_ports(ports: list[JsonObject]) -> PortMap | None:
+    targets = [port.get("targetPort") or port.get("port") for port in ports]
+    numbers = [target for target in targets if isinstance(target, int)]
+    if len(numbers) < len(ports):
+        return None
+    return tuple(sorted(_endpoint_port(port, number) for port, number in zip(ports, numbers, strict=True)))
+
+
+def _endpoint_port(port: JsonObject, number: int) -> tuple[str, int, str, str]:
+    return str(port.get("name") or ""), number, _protocol(port), str(port.get("appProtocol") or "")
+
+
+def _protocol(port: JsonObject) -> str:
+    return str(port.get("protocol") or "TCP")
 
 
 def _named_port(body: JsonObject, name: str, protocol: str) -> int | None:
@@ -102,17 +119,7 @@ def ports_json(ports: PortMap) -> list[JsonObject]:
 
 def port_map(ports: list[JsonObject]) -> PortMap:
     """The ports of a slice as they were written, in comparable form."""
-    return tuple(
-        sorted(
-            (
-                str(port.get("name") or ""),
-                int(port.get("port") or 0),
-                str(port.get("protocol") or "TCP"),
-                str(port.get("appProtocol") or ""),
-            )
-            for port in ports
-        )
-    )
+    return tuple(sorted(_endpoint_port(port, int(port.get("port") or 0)) for port in ports))
 
 
 def endpoint_of(backend: Backend, pod: Pod, node: Node | None, addresses: list[str]) -> JsonObject:
@@ -151,10 +158,11 @@ def endpoint_of(backend: Backend, pod: Pod, node: Node | None, addresses: list[s
 def identity_of(endpoint: JsonObject) -> Identity:
     """What makes two endpoints the same one, although their conditions may differ."""
     target: JsonObject = endpoint.get("targetRef") or {}
-    addresses = tuple(sorted(str(address) for address in endpoint.get("addresses") or ()))
+    addresses: list[str] = endpoint.get("addresses") or []
     return (
-        addresses,
-        str(endpoint.get("hostname") or ""),
-        str(target.get("namespace") or ""),
-        str(target.get("name") or ""),
+        # Sorting thousands of lists of one shows in a profile.
+        tuple(addresses) if len(addresses) == 1 else tuple(sorted(addresses)),
+        endpoint.get("hostname"),
+        target.get("namespace"),
+        target.get("name"),
     )
