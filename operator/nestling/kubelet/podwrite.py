@@ -75,6 +75,7 @@ def let_go(record: Pod, said: Iterable[Write], *, why: str) -> Plan | None:
 
 
 def rejected(record: Pod, body: JsonObject, rejection: Rejection, now: float) -> Plan:
+    """Fail a pod that its node does not take."""
     old: JsonObject = body.get("status") or {}
     spec: JsonObject = body["spec"]
     status: JsonObject = {

@@ -82,7 +82,12 @@ def _scheduler(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
 
 
 def _kubelet(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
-    machine = Kubelet(setting.cache, identity=setting.shard, metrics=KubeletMetrics(setting.registry))
+    machine = Kubelet(
+        setting.cache,
+        identity=setting.shard,
+        metrics=KubeletMetrics(setting.registry),
+        stopwatch=setting.clock.monotonic,
+    )
     return [(machine, (POD, NODE, LEASE, CLUSTER))]
 
 

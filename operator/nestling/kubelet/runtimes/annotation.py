@@ -1,9 +1,25 @@
 """Read the annotations that script a simulated container: durations, ranges, numbers, curves.
 
-`sim.nestling.dev/<setting>` holds for every container of the pod,
-`sim.nestling.dev/<setting>.<container>` for one. A text that cannot be read yields a complaint and leaves
-the default, never an error: people type these by hand. A number out of bounds is brought into them, with
-a complaint too.
+`sim.nestling.dev/<setting>` holds for every container of the pod, `sim.nestling.dev/<setting>.<container>`
+for one. Durations are `5s`, `1m30s`, `300ms` or a bare number of seconds, or a range such as `1s-5s`, out of
+which each container gets its own, always the same for the same seed.
+
+    start-delay        pulling the image and starting it the first time          default: the VirtualCluster's
+    run-duration       from the start to the end of a run   default: none; init containers 0s, Jobs' pods 1s
+    exit-code          0 to 255, of a run that ends by itself                                    default: 0
+    crash-probability  0 to 1, that a run ends early, with exit-code or else 1                   default: 0
+    ready-after        from the start to the first readiness probe that passes                   default: 0s
+    readiness          auto, or never                                                         default: auto
+    started-after      from the start to the first startup probe that passes                     default: 0s
+    unhealthy-after    from the start to the moment when liveness and readiness probes fail   default: never
+    stop-delay         from the signal to the end, within the grace period                       default: 0s
+    cpu, memory        usage: a quantity, or a curve such as 0s=100m,1m=500m            default: requests / 10
+    log-lines          lines separated by |, one a second; {n} is the number of the line        default: none
+
+On a VirtualNode, `sim.nestling.dev/power: "off"` switches the machine off.
+
+A text that cannot be read yields a complaint and leaves the default, never an error: people type these by
+hand. A duration beyond ten years is ten years.
 """
 
 import re
