@@ -1,8 +1,8 @@
 """The same random pods before kube-scheduler's own plugins and before ours: same refusals, same scores.
 
-The original plugins are a small Go program beside this file, built from the modules in Go's cache and kept
-in Nestling's; nothing is downloaded. Quantities are spelt as an API server would spell them: the original adds
-onto fractions like 0.5Gi in place and so counts an unspelt one twice. NESTLING_SCHEDULER_CASES sets how many
+The original plugins are a small Go program beside this file, built from the modules in Go's cache and kept in
+Nestling's; nothing is downloaded. Quantities are spelt as an API server spells them: the original adds onto
+fractions like 0.5Gi in place and so counts an unspelt one twice. NESTLING_SCHEDULER_CASES sets how many
 clusters (of 8 pods each), NESTLING_SCHEDULER_SEED where to start.
 """
 

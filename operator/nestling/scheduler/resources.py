@@ -48,8 +48,8 @@ class Demand:
         """The demand of a pod spec. Raises ValueError with a sentence that names the container and the
         quantity."""
         plain = _requests(spec, {})
-        # LeastAllocated of 1.37 looks past an incoming pod's pod-level resources, a node's account does not: the
-        # original forgets to pass its feature gate on (found by tests/differential/test_scheduler_plugins.py).
+        # LeastAllocated of 1.37 looks past an incoming pod's pod-level resources, a node's account does not:
+        # the original forgets a feature gate (found by tests/differential/test_scheduler_plugins.py).
         scored = counted = _requests(spec, UNSAID, pod_level=False)
         if _pod_level(spec):
             counted = _requests(spec, {name: unsaid for name, unsaid in UNSAID.items() if name not in plain})

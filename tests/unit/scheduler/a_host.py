@@ -17,9 +17,9 @@ from nestling.machinery.errors import Conflict, HostError, NotFound, Refused
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.cluster import Cluster
+from nestling.machinery.records.kept import PriorityClass
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
-from nestling.machinery.records.priority_class import PriorityClass
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import Recorder
 
