@@ -122,8 +122,10 @@ class Selector:
         for clause in _clauses(text):
             parsed = _parse_clause(clause)
             if isinstance(parsed, Requirement):
+                _check_spelling(parsed.key, *parsed.values)
                 requirements.append(parsed)
             else:
+                _check_spelling(*parsed)
                 equals.append(parsed)
         return cls(tuple(sorted(equals)), tuple(requirements))
 
@@ -197,6 +199,8 @@ class NodeSelector:
 
 _SET: Final = re.compile(r"(?P<key>\S+)\s+(?P<operator>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARE: Final = re.compile(r"(?P<key>[^\s=!<>()]+)\s*(?P<operator>==|=|!=|>|<)\s*(?P<value>[^\s=!<>()]*)")
+_NAME: Final = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
+_PREFIX: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", re.ASCII)
 _PRESENCE: Final = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s=!<>(),]+)")
 
 
@@ -226,6 +230,16 @@ def _parse_clause(clause: str) -> Requirement | tuple[str, str]:
     if match := _PRESENCE.fullmatch(clause):
         return Requirement.of(match["key"], "DoesNotExist" if match["absent"] else "Exists")
     raise ValueError(f"cannot read {clause!r} in a selector")
+
+
+def _check_spelling(key: str, *values: str) -> None:
+    """Raise ValueError for what no label can be: nobody should wait for a match of a typing error."""
+    prefix, slash, name = key.rpartition("/")
+    if len(name) > 63 or not _NAME.fullmatch(name) or (slash and not _PREFIX.fullmatch(prefix)):
+        raise ValueError(f"{key!r} in a selector is not a label key")
+    for value in values:
+        if value and (len(value) > 63 or not _NAME.fullmatch(value)):
+            raise ValueError(f"{value!r} in a selector is not a label value")
 
 
 def _int64(text: str) -> int | None:

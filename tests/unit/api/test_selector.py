@@ -88,7 +88,25 @@ def test_string_form(text: str, matches: bool, written: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [",", "a,,b", "a=b,", "a in x", "a in ()()", "a=b=c", "=b", "a b", "a in (x", "size>x"]
+    "text",
+    [
+        ",",
+        "a,,b",
+        "a=b,",
+        "a in x",
+        "a in ()()",
+        "a=b=c",
+        "=b",
+        "a b",
+        "a in (x",
+        "size>x",
+        "é=1",
+        "a=é",
+        "/a",
+        "A/a",
+        "-a",
+        "a.",
+    ],
 )
 def test_malformed_string_form(text: str) -> None:
     with pytest.raises(ValueError, match=r"selector|one integer"):
