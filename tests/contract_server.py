@@ -14,14 +14,13 @@ from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any, Final
 
-
 DIFFERENCES: Final = (
     "Fields are tracked from the first server-side apply on; until then objects carry no managedFields.",
-    "The first apply to an object made otherwise meets the manager before-first-apply, not the one that made it.",
+    "The first apply to an object made otherwise meets before-first-apply, not the manager that made it.",
     "A definition is served when its creation is answered, not some milliseconds later.",
     "Errors of parsing JSON, YAML and selectors are worded by our parsers.",
     "Whoever has the token may do everything: there are no roles, no admission plugins, no quotas.",
-    "Only the kinds that Nestling needs exist; there are no aggregated servers, webhooks or conversion hooks.",
+    "Only the kinds that Nestling needs exist; there are no aggregated servers and no webhooks.",
     "CEL rules have no cost limit, and lists of type set or map compare by position.",
 )
 

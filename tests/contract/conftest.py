@@ -1,7 +1,8 @@
 """One contract, two servers: every test here runs against the embedded API server and against kube-apiserver.
 
-The embedded one is a process of its own with a SQLite file, reached over HTTPS on loopback, as a user's is; the
-real one is etcd and kube-apiserver with the controllers that collect garbage. A test gets a namespace of its own.
+The embedded one is a process of its own with a SQLite file, reached over HTTPS on loopback, as a user's is;
+the real one is etcd and kube-apiserver with the controllers that collect garbage. A test gets a namespace of
+its own.
 """
 
 import itertools
@@ -12,10 +13,10 @@ from typing import Final
 import pytest
 import yaml
 
+from contract_server import Server, Space
 from nestling.host import probe
 from nestling.host.embedded import EmbeddedHost, EmbeddedSettings
 from realhost import real_host
-from contract_server import Server, Space
 
 HERE: Final = Path(__file__).parent
 _numbers = itertools.count(1)

@@ -144,8 +144,10 @@ def test_apply_that_makes_no_sense_is_refused(space: Space) -> None:
     answer = apply(space, "one", widget(bogus=1))
     assert (answer.status, answer.message) == (
         500,
-        "failed to create typed patch object (/a; test.nestling.dev/v1, Kind=Widget): "
-        ".spec.bogus: field not declared in schema",
+        (
+            "failed to create typed patch object (/a; test.nestling.dev/v1, Kind=Widget): "
+            ".spec.bogus: field not declared in schema"
+        ),
     )
     answer = apply(space, "one", widget(meta={"managedFields": []}))
     assert (answer.status, answer.message) == (400, "metadata.managedFields must be nil")

@@ -115,11 +115,22 @@ def test_events_are_found_by_what_they_are_about(space: Space) -> None:
         pytest.param("/apis/coordination.k8s.io/v1/leases", ["Name", "Holder", "Age"], id="leases"),
         pytest.param(
             "/api/v1/events",
-            ["Last Seen", "Type", "Reason", "Object", "Subobject", "Source", "Message", "First Seen", "Count", "Name"],
+            [
+                "Last Seen",
+                "Type",
+                "Reason",
+                "Object",
+                "Subobject",
+                "Source",
+                "Message",
+                "First Seen",
+                "Count",
+                "Name",
+            ],
             id="events",
         ),
     ],
-)  # fmt: skip
+)
 def test_columns(space: Space, path: str, columns: list[str]) -> None:
     table = space.server.expect(200, "GET", path, accept=TABLE, limit=1)
     assert [column["name"] for column in table["columnDefinitions"]] == columns

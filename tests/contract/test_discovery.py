@@ -27,8 +27,15 @@ def test_resources_of_a_version(server: Server) -> None:
     widgets = resources["widgets"]
     widgets.pop("storageVersionHash", None)
     assert sorted(widgets.pop("verbs")) == [
-        "create", "delete", "deletecollection", "get", "list", "patch", "update", "watch",
-    ]  # fmt: skip
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch",
+    ]
     assert widgets == {
         "name": "widgets",
         "singularName": "widget",

@@ -22,7 +22,7 @@ ACKNOWLEDGED_BEFORE_THE_KILL = 400
 
 @dataclass
 class Writer:
-    """One client that creates, changes and deletes config maps as fast as it can, and notes what was acknowledged."""
+    """A client that creates, changes and deletes config maps, and notes what was acknowledged."""
 
     server: Server
     number: int

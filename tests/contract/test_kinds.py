@@ -1,4 +1,4 @@
-"""Nestling's own definitions on both servers: they are accepted, and they guard what they promise to guard."""
+"""Nestling's own definitions on both servers: they are accepted, and guard what they promise to guard."""
 
 import itertools
 from collections.abc import Iterator
@@ -85,21 +85,41 @@ def test_a_bound_pod_stays_bound(kinds: Server, cluster: str, node: str | None) 
     ("spec", "message"),
     [
         pytest.param({"containers": []}, "spec.containers", id="no containers"),
-        pytest.param({**SPEC, "restartPolicy": "Sometimes"}, 'spec.restartPolicy: Unsupported value: "Sometimes"', id="restart policy"),
+        pytest.param(
+            {**SPEC, "restartPolicy": "Sometimes"},
+            'spec.restartPolicy: Unsupported value: "Sometimes"',
+            id="restart policy",
+        ),
         pytest.param(
             {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "much"}}}]},
-            "spec.containers[0].resources.requests.cpu: Invalid value: \"much\"",
+            'spec.containers[0].resources.requests.cpu: Invalid value: "much"',
             id="quantity",
         ),
         pytest.param(
-            {"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}]},
+            {
+                "containers": [
+                    {
+                        "name": "c",
+                        "image": "i",
+                        "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}},
+                    }
+                ]
+            },
             "spec.containers[0].resources.requests: Invalid value: must not be more than limits",
             id="requests above limits",
         ),
-        pytest.param({"containers": [{"name": "c"}, {"name": "c"}]}, "spec.containers[1]: Duplicate value", id="name twice"),
-        pytest.param({**SPEC, "tolerations": [{"operator": "Equal"}]}, "spec.tolerations[0].operator: Invalid value: must be Exists when key is empty", id="toleration"),
+        pytest.param(
+            {"containers": [{"name": "c"}, {"name": "c"}]},
+            "spec.containers[1]: Duplicate value",
+            id="name twice",
+        ),
+        pytest.param(
+            {**SPEC, "tolerations": [{"operator": "Equal"}]},
+            "spec.tolerations[0].operator: Invalid value: must be Exists when key is empty",
+            id="toleration",
+        ),
     ],
-)  # fmt: skip
+)
 def test_impossible_pod_is_refused(kinds: Server, cluster: str, spec: dict[str, Any], message: str) -> None:
     answer = kinds.call("POST", POD.path(cluster), obj(POD, "web", spec=spec))
     assert answer.status == 422, answer.body

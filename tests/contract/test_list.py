@@ -119,12 +119,26 @@ def test_list_of_a_revision(filled: Space) -> None:
 @pytest.mark.parametrize(
     ("query", "status", "message"),
     [
-        pytest.param({"resourceVersionMatch": "Exact"}, 422, "resourceVersionMatch", id="match without revision"),
-        pytest.param({"resourceVersion": "1", "resourceVersionMatch": "Nearly"}, 422, "resourceVersionMatch", id="unknown match"),
-        pytest.param({"resourceVersion": "0", "resourceVersionMatch": "Exact"}, 422, "resourceVersionMatch", id="exactly nothing"),
-        pytest.param({"resourceVersion": "x"}, 400, "invalid resource version: resourceVersion", id="not a number"),
+        pytest.param(
+            {"resourceVersionMatch": "Exact"}, 422, "resourceVersionMatch", id="match without revision"
+        ),
+        pytest.param(
+            {"resourceVersion": "1", "resourceVersionMatch": "Nearly"},
+            422,
+            "resourceVersionMatch",
+            id="unknown match",
+        ),
+        pytest.param(
+            {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
+            422,
+            "resourceVersionMatch",
+            id="exactly nothing",
+        ),
+        pytest.param(
+            {"resourceVersion": "x"}, 400, "invalid resource version: resourceVersion", id="not a number"
+        ),
     ],
-)  # fmt: skip
+)
 def test_revision_that_makes_no_sense(space: Space, query: dict[str, str], status: int, message: str) -> None:
     answer = space.server.call("GET", space.path(), **query)
     assert answer.status == status, answer.body

@@ -45,33 +45,91 @@ def test_what_the_server_owns_cannot_be_given(space: Space) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "reason", "message"),
     [
-        pytest.param(widget("A_b"), 422, "Invalid", 'metadata.name: Invalid value: "A_b": a lowercase RFC 1123', id="bad name"),
-        pytest.param(widget(""), 422, "Invalid", "metadata.name: Required value: name or generateName is required", id="no name"),
-        pytest.param({"metadata": {"name": "a"}}, 400, "BadRequest", "Object 'Kind' is missing in", id="no kind"),
-        pytest.param({**widget(), "kind": "Gadget"}, 422, "Invalid", 'kind: Invalid value: "Gadget": must be Widget', id="other kind"),
         pytest.param(
-            {**widget(), "apiVersion": "test.nestling.dev/v2"}, 400, "BadRequest",
-            "the API version in the data (test.nestling.dev/v2) does not match the expected API version (test.nestling.dev/v1)",
+            widget("A_b"),
+            422,
+            "Invalid",
+            'metadata.name: Invalid value: "A_b": a lowercase RFC 1123',
+            id="bad name",
+        ),
+        pytest.param(
+            widget(""),
+            422,
+            "Invalid",
+            "metadata.name: Required value: name or generateName is required",
+            id="no name",
+        ),
+        pytest.param(
+            {"metadata": {"name": "a"}}, 400, "BadRequest", "Object 'Kind' is missing in", id="no kind"
+        ),
+        pytest.param(
+            {**widget(), "kind": "Gadget"},
+            422,
+            "Invalid",
+            'kind: Invalid value: "Gadget": must be Widget',
+            id="other kind",
+        ),
+        pytest.param(
+            {**widget(), "apiVersion": "test.nestling.dev/v2"},
+            400,
+            "BadRequest",
+            "does not match the expected API version (test.nestling.dev/v1)",
             id="other version",
         ),
-        pytest.param(b'{"a', 400, "BadRequest", "couldn't get version/kind; json parse error", id="broken JSON"),
         pytest.param(
-            widget(meta={"namespace": "elsewhere"}), 400, "BadRequest",
-            "the namespace of the provided object does not match the namespace sent on the request", id="other namespace",
+            b'{"a', 400, "BadRequest", "couldn't get version/kind; json parse error", id="broken JSON"
         ),
-        pytest.param(widget(meta={"labels": {"a b": "c"}}), 422, "Invalid", f'metadata.labels: Invalid value: "a b": {LABEL_KEY}', id="bad label key"),
-        pytest.param(widget(meta={"labels": {"a": "c d"}}), 422, "Invalid", "a valid label must be an empty string or consist of", id="bad label value"),
-        pytest.param(widget(meta={"finalizers": ["a b"]}), 422, "Invalid", 'metadata.finalizers: Invalid value: "a b"', id="bad finalizer"),
         pytest.param(
-            widget(meta={"ownerReferences": [{"name": "x"}]}), 422, "Invalid",
-            "metadata.ownerReferences[0].uid: Required value: must not be empty", id="owner without uid",
+            widget(meta={"namespace": "elsewhere"}),
+            400,
+            "BadRequest",
+            "the namespace of the provided object does not match the namespace sent on the request",
+            id="other namespace",
         ),
-        pytest.param(widget(meta={"labels": {"a": 1}}), 400, "BadRequest", "cannot be handled as a Widget: json: cannot unmarshal", id="label not a text"),
         pytest.param(
-            widget(meta={"resourceVersion": "5"}), 500, None, "resourceVersion should not be set on objects to be created", id="revision given"
+            widget(meta={"labels": {"a b": "c"}}),
+            422,
+            "Invalid",
+            f'metadata.labels: Invalid value: "a b": {LABEL_KEY}',
+            id="bad label key",
+        ),
+        pytest.param(
+            widget(meta={"labels": {"a": "c d"}}),
+            422,
+            "Invalid",
+            "a valid label must be an empty string or consist of",
+            id="bad label value",
+        ),
+        pytest.param(
+            widget(meta={"finalizers": ["a b"]}),
+            422,
+            "Invalid",
+            'metadata.finalizers: Invalid value: "a b"',
+            id="bad finalizer",
+        ),
+        pytest.param(
+            widget(meta={"ownerReferences": [{"name": "x"}]}),
+            422,
+            "Invalid",
+            "metadata.ownerReferences[0].uid: Required value: must not be empty",
+            id="owner without uid",
+        ),
+        pytest.param(
+            widget(meta={"labels": {"a": 1}}),
+            400,
+            "BadRequest",
+            "cannot be handled as a Widget: json: cannot unmarshal",
+            id="label not a text",
+        ),
+        pytest.param(
+            widget(meta={"resourceVersion": "5"}),
+            500,
+            None,
+            "resourceVersion should not be set on objects to be created",
+            id="revision given",
         ),
     ],
-)  # fmt: skip
+)
 def test_object_that_makes_no_sense_is_refused(
     space: Space, body: Any, status: int, reason: str | None, message: str
 ) -> None:

@@ -11,14 +11,21 @@ BLOCKED = (
     "correct the existing errors to complete validation"
 )
 
+REPLICAS = "spec.replicas: Invalid value:"
+NUMBER = 'Invalid value: "number"'
+INTEGER = 'Invalid value: "integer"'
+INT32 = '<nil>: Invalid value: "": Checked value must be of type integer with format int32'
+
 
 @pytest.mark.parametrize(
     ("spec", "sentences"),
     [
         pytest.param(
             {"replicas": -1},
-            ["spec.replicas: Invalid value: -1: spec.replicas in body should be greater than or equal to 0",
-             ".spec.replicas: Invalid value: -1: should be a non-negative integer"],
+            [
+                f"{REPLICAS} -1: spec.replicas in body should be greater than or equal to 0",
+                ".spec.replicas: Invalid value: -1: should be a non-negative integer",
+            ],
             id="below the minimum",
         ),
         pytest.param(
@@ -28,47 +35,82 @@ BLOCKED = (
         ),
         pytest.param(
             {"replicas": "x"},
-            ['spec.replicas: Invalid value: "string": spec.replicas in body must be of type integer: "string"',
-             ".spec.replicas: Invalid value: 0: .spec.replicas accessor error: x is of the type string, expected int64", BLOCKED],
+            [
+                f'{REPLICAS} "string": spec.replicas in body must be of type integer: "string"',
+                f".{REPLICAS} 0: .spec.replicas accessor error: x is of the type string, expected int64",
+                BLOCKED,
+            ],
             id="text for a number",
         ),
         pytest.param(
             {"replicas": 3_000_000_000, "size": "large"},
-            ['<nil>: Invalid value: "": Checked value must be of type integer with format int32 in spec.replicas',
-             "spec.replicas: Invalid value: 3000000000: spec.replicas in body should be less than or equal to 10",
-             ".spec.replicas: Invalid value: 3000000000: should be less than or equal to 2147483647"],
+            [
+                f"{INT32} in spec.replicas",
+                f"{REPLICAS} 3000000000: spec.replicas in body should be less than or equal to 10",
+                ".spec.replicas: Invalid value: 3000000000: should be less than or equal to 2147483647",
+            ],
             id="more than 32 bits",
         ),
         pytest.param(
-            {"size": "q"}, ['spec.size: Unsupported value: "q": supported values: "small", "large"', BLOCKED], id="not in the enum"
+            {"size": "q"},
+            ['spec.size: Unsupported value: "q": supported values: "small", "large"', BLOCKED],
+            id="not in the enum",
         ),
-        pytest.param({"node": "abcdefgh"}, ["spec.node: Too long: may not be more than 5 bytes", BLOCKED], id="too long"),
-        pytest.param({"code": "AB"}, ["spec.code: Invalid value: \"AB\": spec.code in body should match '^[a-z]+$'"], id="pattern"),
-        pytest.param({"code": "a"}, ['spec.code: Invalid value: "a": spec.code in body should be at least 2 chars long'], id="too short"),
-        pytest.param({"tags": ["a", "b", "c", "d"]}, ["spec.tags: Too many: 4: must have at most 3 items", BLOCKED], id="too many items"),
+        pytest.param(
+            {"node": "abcdefgh"},
+            ["spec.node: Too long: may not be more than 5 bytes", BLOCKED],
+            id="too long",
+        ),
+        pytest.param(
+            {"code": "AB"},
+            ["spec.code: Invalid value: \"AB\": spec.code in body should match '^[a-z]+$'"],
+            id="pattern",
+        ),
+        pytest.param(
+            {"code": "a"},
+            ['spec.code: Invalid value: "a": spec.code in body should be at least 2 chars long'],
+            id="too short",
+        ),
+        pytest.param(
+            {"tags": ["a", "b", "c", "d"]},
+            ["spec.tags: Too many: 4: must have at most 3 items", BLOCKED],
+            id="too many items",
+        ),
         pytest.param({"tags": ["a", "a"]}, ['spec.tags[1]: Duplicate value: "a"'], id="twice in a set"),
         pytest.param(
-            {"ports": [{"name": "a"}, {"name": "a"}]}, ['spec.ports[1]: Duplicate value: {"name":"a"}'], id="same key twice"
+            {"ports": [{"name": "a"}, {"name": "a"}]},
+            ['spec.ports[1]: Duplicate value: {"name":"a"}'],
+            id="same key twice",
         ),
         pytest.param({"ports": [{}]}, ["spec.ports[0].name: Required value", BLOCKED], id="key missing"),
         pytest.param(
             {"amount": 1.5},
-            ['spec.amount: Invalid value: "number": spec.amount in body must be of type integer,string: "number"', BLOCKED],
+            [
+                f'spec.amount: {NUMBER}: spec.amount in body must be of type integer,string: "number"',
+                BLOCKED,
+            ],
             id="neither integer nor text",
         ),
         pytest.param(
-            {"when": "x"}, ['spec.when: Invalid value: "x": spec.when in body must be of type date-time: "x"', BLOCKED], id="not a time"
+            {"when": "x"},
+            ['spec.when: Invalid value: "x": spec.when in body must be of type date-time: "x"', BLOCKED],
+            id="not a time",
         ),
         pytest.param(
             {"labels": {"a": 1}},
-            ['spec.labels.a: Invalid value: "integer": spec.labels.a in body must be of type string: "integer"', BLOCKED],
+            [
+                f'spec.labels.a: {INTEGER}: spec.labels.a in body must be of type string: "integer"',
+                BLOCKED,
+            ],
             id="value of a map",
         ),
         pytest.param(
-            {"must": []}, ['spec.must: Invalid value: "array": spec.must in body must be of type object: "array"', BLOCKED], id="list for an object"
+            {"must": []},
+            ['spec.must: Invalid value: "array": spec.must in body must be of type object: "array"', BLOCKED],
+            id="list for an object",
         ),
     ],
-)  # fmt: skip
+)
 def test_bad_spec_is_refused_in_these_words(space: Space, spec: dict[str, Any], sentences: list[str]) -> None:
     answer = space.server.call("POST", space.path(), widget(**spec))
     assert (answer.status, answer.body["reason"]) == (422, "Invalid")
@@ -101,9 +143,11 @@ def test_strict_validation_refuses_unknown_and_repeated_fields(space: Space) -> 
     answer = space.server.call("POST", space.path(), text, fieldValidation="Strict")
     assert (answer.status, answer.message) == (
         400,
-        'Widget in version "v1" cannot be handled as a Widget: strict decoding error: '
-        'duplicate field "metadata.name", duplicate field "spec.size", '
-        'unknown field "metadata.bogus", unknown field "spec.ports[0].other"',
+        (
+            'Widget in version "v1" cannot be handled as a Widget: strict decoding error: '
+            'duplicate field "metadata.name", duplicate field "spec.size", '
+            'unknown field "metadata.bogus", unknown field "spec.ports[0].other"'
+        ),
     )
     warned = space.server.call("POST", space.path(), text, fieldValidation="Warn")
     assert warned.status == 201
@@ -136,18 +180,28 @@ def ruled(name: str = "a", **spec: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        pytest.param(ruled("bad"), "metadata.name: Invalid value: name is bad", id="about the name, with a path"),
+        pytest.param(
+            ruled("bad"), "metadata.name: Invalid value: name is bad", id="about the name, with a path"
+        ),
         pytest.param(ruled("bod"), "<nil>: Invalid value: name is bod", id="about the root"),
         pytest.param(ruled(text="x"), 'spec.text: Invalid value: "x": not x', id="message"),
-        pytest.param(ruled(text="y"), "spec.text: Invalid value: \"y\": failed rule: self != 'y'", id="no message"),
+        pytest.param(
+            ruled(text="y"), "spec.text: Invalid value: \"y\": failed rule: self != 'y'", id="no message"
+        ),
         pytest.param(ruled(number=1), "spec.number: Required value: big", id="reason required"),
         pytest.param(ruled(list=["a", "b"]), "spec.list: Duplicate value", id="reason duplicate"),
-        pytest.param(ruled(items=[{"name": "a", "v": 6}]), "spec.items[0]: Invalid value: small", id="in a list"),
-        pytest.param(ruled(key={}), 'spec.key: Invalid value: "object": no such key: zz evaluating rule: x', id="absent field"),
+        pytest.param(
+            ruled(items=[{"name": "a", "v": 6}]), "spec.items[0]: Invalid value: small", id="in a list"
+        ),
+        pytest.param(
+            ruled(key={}),
+            'spec.key: Invalid value: "object": no such key: zz evaluating rule: x',
+            id="absent field",
+        ),
         pytest.param(ruled(opt="b"), 'spec.opt: Invalid value: "b": starts with a', id="optional old value"),
         pytest.param(ruled(msg="x"), 'spec.msg: Invalid value: "x": got x', id="message expression"),
     ],
-)  # fmt: skip
+)
 def test_rule_refuses_in_these_words(space: Space, body: dict[str, Any], sentence: str) -> None:
     answer = space.server.call("POST", RULED.format(space.name), body)
     assert answer.status == 422

@@ -12,8 +12,10 @@ import orjson
 
 from nestling.apiserver import builtin, crd, discovery, openapi, render, review, scale
 from nestling.apiserver.count import CONTENT_TYPE, Counts
+from nestling.apiserver.deletion import PERMANENT, Deleter, delete_options
 from nestling.apiserver.exchange import Request, Response
 from nestling.apiserver.garbage import Collector
+from nestling.apiserver.outcome import Outcome
 from nestling.apiserver.reader import Reader, parse_revision, shown
 from nestling.apiserver.record import Change
 from nestling.apiserver.refusal import (
@@ -31,7 +33,7 @@ from nestling.apiserver.selection import selection_of
 from nestling.apiserver.state import State
 from nestling.apiserver.store import Store
 from nestling.apiserver.watch import Watch
-from nestling.apiserver.writer import PERMANENT, Outcome, Writer, delete_options
+from nestling.apiserver.writer import Writer
 from nestling.machinery.clock import Clock, SystemClock
 
 SYSTEM_NAMESPACES = (*PERMANENT, "kube-node-lease")
@@ -61,8 +63,9 @@ class Api:
         self._settles = settles
         self._reader = Reader(self.state)
         self._writer = Writer(self.state)
+        self._deleter = Deleter(self.state)
         builtin.register(self.state.registry)
-        self._collector = Collector(self.state, self._writer)
+        self._collector = Collector(self.state, self._deleter)
         self.state.store.listen(self._follow_definitions)
         for resource in self.state.registry.tables():
             self.state.store.table(resource.storage)
@@ -183,7 +186,7 @@ class Api:
             case "patch":
                 outcome = self._writer.patch(resource, place, at.subresource, request)
             case "delete":
-                outcome = self._writer.delete(resource, place, request)
+                outcome = self._deleter.delete(resource, place, request)
                 if outcome.deleted:
                     return _success(resource, at.name, outcome)
             case "deletecollection":
@@ -209,7 +212,7 @@ class Api:
             if current is None:
                 continue
             try:
-                gone.append(self._writer.delete_record(resource, current, options).data)
+                gone.append(self._deleter.delete_record(resource, current, options).data)
             except Refusal as refusal:
                 if refusal.code != 404:
                     raise

@@ -1,7 +1,7 @@
 """How often the server was asked for what, how long it took, and what it holds: for tests, and as `/metrics`.
 
-The families are named as kube-apiserver's, so that its dashboards read them. Counting is a dictionary; Prometheus'
-own objects are made when somebody scrapes.
+The families are named as kube-apiserver's, so that its dashboards read them. Counting is a dictionary;
+Prometheus' own objects are made when somebody scrapes.
 """
 
 from bisect import bisect_left

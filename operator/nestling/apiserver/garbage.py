@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from nestling.api.json import JsonObject
 from nestling.apiserver import crd
+from nestling.apiserver.deletion import FOREGROUND, NAMESPACES, ORPHAN, Deleter
 from nestling.apiserver.record import Change, Place, Record
 from nestling.apiserver.refusal import Refusal
 from nestling.apiserver.resource import Resource
 from nestling.apiserver.state import State
-from nestling.apiserver.writer import FOREGROUND, NAMESPACES, ORPHAN, Writer
 
 Spot = tuple[str, Place]
 """A table and a place in it: where one object lives."""
@@ -27,9 +27,9 @@ PLAIN: Final[JsonObject] = {}
 class Collector:
     """The queue of objects that somebody's deletion may concern."""
 
-    def __init__(self, state: State, writer: Writer) -> None:
+    def __init__(self, state: State, deleter: Deleter) -> None:
         self._state = state
-        self._writer = writer
+        self._deleter = deleter
         self._spots: dict[str, Spot] = {}
         self._dependents: dict[str, set[Spot]] = {}
         self._queue: deque[Spot] = deque()
@@ -178,7 +178,7 @@ class Collector:
         self._delete(resource, record, {"propagationPolicy": policy})
 
     def _delete(self, resource: Resource, record: Record, options: dict[str, Any]) -> None:
-        self._writer.delete_record(resource, record, {**options, "preconditions": {"uid": record.uid}})
+        self._deleter.delete_record(resource, record, {**options, "preconditions": {"uid": record.uid}})
 
     def _release_dependents(self, resource: Resource, record: Record, body: JsonObject) -> None:
         for kind, dependent in self._dependents_of(record.uid):

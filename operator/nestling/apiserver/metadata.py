@@ -41,7 +41,10 @@ QUALIFIED_TEXT: Final = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
     f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
 )
-KEY_TEXT: Final = f"a valid label key {QUALIFIED_TEXT} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+KEY_TEXT: Final = (
+    f"a valid label key {QUALIFIED_TEXT} "
+    "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+)
 VALUE_TEXT: Final = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
     "and must start and end with an alphanumeric character "

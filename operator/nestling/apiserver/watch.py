@@ -51,9 +51,13 @@ class Watch:
         self._bookmarks = bookmarks
         self._render = render
         self._bookmark = bookmark
-        self._initial = initial
+        table = state.store.table(resource.storage)
+        self._first = table.records(selection.namespace) if initial else None
+        """The objects as they are now, until the first poll tells of them."""
+        if initial:
+            self._position = state.store.revision
         self._sends_end = sends_end
-        self._told = revision
+        self._told = self._position
         started = state.clock.monotonic()
         self._ends_at = None if timeout_s is None else started + timeout_s
         self._next_bookmark = started + BOOKMARK_EVERY_S
@@ -73,7 +77,7 @@ class Watch:
         """The lines that are due now; closes the watch when its time is over or history is gone."""
         if self.closed:
             return []
-        lines = self._first_lines() if self._initial else []
+        lines = self._first_lines()
         durable = self._state.store.durable
         if durable > self._position:
             lines += self._changes(durable)
@@ -99,14 +103,12 @@ class Watch:
         return [code_line]
 
     def _first_lines(self) -> list[bytes]:
-        self._initial = False
-        table = self._state.store.table(self._resource.storage)
+        if self._first is None:
+            return []
         lines = [
-            self._line("ADDED", record.data)
-            for record in table.records(self._selection.namespace)
-            if self._selection.matches(record)
+            self._line("ADDED", record.data) for record in self._first if self._selection.matches(record)
         ]
-        self._position = self._told = self._state.store.revision
+        self._first = None
         if self._sends_end:
             lines.append(self._bookmark_line(end=True))
         return lines
