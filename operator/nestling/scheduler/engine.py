@@ -43,8 +43,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one pod: `node` is where it goes, empty if nowhere; then `refusal` or `error` says why
-    not."""
+    """What became of one pod: its `node`, or else the `refusal` or `error` that says why it has none."""
 
     pod: PendingPod
     nodes: int

@@ -35,8 +35,7 @@ class NodeRefusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no node would do. `plugins` are those that refused one, `closest` the nodes that came nearest,
-    bounded."""
+    """Why no node would do. `plugins` refused at least one each; `closest` are the few that came nearest."""
 
     message: str
     nodes: int
@@ -122,8 +121,7 @@ def refusals(standing: Standing) -> list[tuple[FilterSlot, NDArray[np.intp]]]:
 
 
 def refused_nodes(standing: Standing) -> list[NodeRefusal]:
-    """Every refused node with what it lacks, by node name; walks the nodes, so for questions and small
-    clusters."""
+    """Every refused node with what it lacks, by name. Walks the nodes: for questions, not for each pod."""
     found = [
         _refusal(slot.plugin, standing, int(slot.codes[place]), standing.row(int(place)))
         for slot, refused in refusals(standing)
@@ -147,8 +145,7 @@ def refused_nodes(standing: Standing) -> list[NodeRefusal]:
 
 
 def closest(standing: Standing) -> tuple[NodeRefusal, ...]:
-    """The refused nodes that came nearest: through the most filters, and there with the fewest things
-    lacking."""
+    """The refused nodes that passed the most filters, and of those the ones that lack the fewest things."""
     best: list[NodeRefusal] = []
     for slot, refused in reversed(refusals(standing)):
         codes = slot.codes[refused]

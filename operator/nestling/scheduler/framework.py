@@ -1,5 +1,4 @@
-"""The seams of the scheduler: what a plugin is, which events can change its mind, and how plugins make a
-profile.
+"""The seams of the scheduler: what a plugin is, what can change its mind, how plugins make a profile.
 
 A plugin looks at a whole node table at once. `prepare` reads what it needs of a pod class (kube-scheduler's
 PreFilter and PreScore); `filter` answers a code per row, 0 where the pod may go; `score` answers a number per
@@ -25,8 +24,7 @@ DEFAULT_SCHEDULER: Final = "default-scheduler"
 
 
 class ClusterEvent(Enum):
-    """What happened, as far as it can make a refused pod fit. Values are kube-scheduler's labels of its
-    events."""
+    """What happened, as far as it can make a refused pod fit. Values are kube-scheduler's event labels."""
 
     NODE_ADD = "NodeAdd"
     NODE_ALLOCATABLE = "NodeUpdateNodeAllocatable"
@@ -66,8 +64,7 @@ class FilterPlugin(Plugin):
 
     @abstractmethod
     def prepare(self, pods: PodClass, nodes: NodeTable) -> Any:
-        """What `filter` needs of a class: None if the plugin has nothing to say about it, Rejection if no
-        node can do."""
+        """What `filter` needs of a class: None if there is nothing to filter, Rejection if no node can do."""
 
     def only(self, pods: PodClass) -> frozenset[str] | None:
         """Names of the only nodes worth looking at, or None for all: kube-scheduler's PreFilterResult."""

@@ -1,5 +1,4 @@
-"""Node labels as columns of small numbers, so that one condition on one label is one look-up for all nodes at
-once.
+"""Node labels as columns of small numbers: one condition on one label is one look-up for all nodes at once.
 
 Each label key is a column of value ids. A condition is asked once per distinct value; the answers, with the
 one for "no such label" at the end, make a truth table that the column of ids then indexes.
@@ -87,8 +86,7 @@ class LabelColumns:
             column.grow(rows)
 
     def match(self, requirement: Requirement) -> NDArray[np.bool_]:
-        """Which rows meet one condition, shape (rows,); rows without a node answer as nodes without labels
-        do."""
+        """Which rows meet one condition, shape (rows,); a row without a node is one without labels."""
         column = self._columns.get(requirement.key)
         if column is None:
             return np.full(self._rows, requirement.matches({}), np.bool_)

@@ -1,5 +1,4 @@
-"""One virtual cluster as the scheduler sees it: its nodes, the pods on them, the pods that wait, and what is
-in flight.
+"""One virtual cluster as the scheduler sees it: nodes, pods on them, pods that wait, and plans in flight.
 
 Takes changes of pods and nodes, gives one plan per pod that it decided about. A pod counts on its node from
 the decision on; until its bound version is seen this is an assumption, taken back when the bind fails. The

@@ -142,8 +142,7 @@ class SchedulerMetrics:
         )
 
     def watch(self, pending: Callable[[], Mapping[str, Pending]]) -> None:
-        """Serve pending_pods and unschedulable_pods from the machine's own counts, at the moment of the
-        scrape."""
+        """Serve pending_pods and unschedulable_pods from the machine's own counts when somebody scrapes."""
         self._registry.register(_PendingCollector(pending, self._profile))
 
     def attempted(self, cluster: str, result: Result, attempt_s: float, algorithm_s: float) -> None:

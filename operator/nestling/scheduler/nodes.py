@@ -1,5 +1,4 @@
-"""What the node table takes of a VirtualNode, and which cluster events the difference between two sightings
-is.
+"""What the node table takes of a VirtualNode, and which events the difference of two sightings is.
 
 Only a node that its kubelet has registered can take pods: one without `status.allocatable` does not count.
 Whether it is well is said by its taints, which the node lifecycle controller sets.

@@ -112,8 +112,7 @@ def tell_gated(pod: QueuedPod, now: float) -> Plan:
 
 
 def said(record: Pod) -> tuple[str, str] | None:
-    """Reason and message of the pod's PodScheduled=False condition, None without one: what a restart need not
-    repeat."""
+    """Reason and message of a PodScheduled=False condition, or None: what a restart need not repeat."""
     found = condition(record.body, POD_SCHEDULED)
     if found is None or found.get("status") != "False":
         return None

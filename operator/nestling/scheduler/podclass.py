@@ -1,5 +1,4 @@
-"""Pods of equal scheduling-relevant spec form a class: parsed once, filtered and scored once, placed many
-times.
+"""Pods of equal scheduling-relevant spec form a class: parsed, filtered and scored once, placed many times.
 
 Reads pod specs; leaves the arrays of a class on one node table to `standing`. A class is found by the bytes
 of those parts of the spec that a plugin looks at, so a thousand replicas cost one parse and a thousand

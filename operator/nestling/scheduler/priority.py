@@ -24,8 +24,7 @@ class Priority:
 
 @dataclass(slots=True)
 class PriorityClasses:
-    """The priority classes of one cluster by name, and those among them that are the default for pods without
-    one."""
+    """The priority classes of one cluster by name, and those that are the default for pods without one."""
 
     values: dict[str, int] = field(default_factory=lambda: dict(SYSTEM))
     defaults: dict[str, int] = field(default_factory=dict[str, int])
@@ -51,8 +50,7 @@ class PriorityClasses:
             self.values[name] = SYSTEM[name]
 
     def of(self, spec: JsonObject) -> Priority:
-        """The priority of a pod spec. An unknown class counts as 0 and is not written: it may still be
-        created."""
+        """The priority of a pod spec. An unknown class counts as 0, unwritten: it may still be created."""
         stated = spec.get("priority")
         if isinstance(stated, int):
             return Priority(stated)

@@ -1,5 +1,4 @@
-"""Which plugins judge pods, in which order, with which weight: kube-scheduler's defaults, as far as they
-exist here.
+"""Which plugins judge pods, in which order and weight: kube-scheduler's defaults, as far as they exist here.
 
 Source: Kubernetes 1.37, pkg/scheduler/apis/config/v1/default_plugins.go.
 """
@@ -15,8 +14,7 @@ from nestling.scheduler.plugins.taint_toleration import TaintToleration
 
 
 def default_profile(name: str = DEFAULT_SCHEDULER) -> Profile:
-    """The default plugins in kube-scheduler's order. The order of filters decides which reason a refused node
-    gives."""
+    """The default plugins in kube-scheduler's order: a node gives the reason of the first filter it fails."""
     taints, affinity, fit = TaintToleration(), NodeAffinity(), NodeResourcesFit()
     return Profile(
         filters=(NodeName(), NodeUnschedulable(), taints, affinity, NodePorts(), fit),

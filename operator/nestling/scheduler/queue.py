@@ -1,5 +1,4 @@
-"""Pending pods of one cluster: who is tried next, who waits out a failure, who waits for the cluster to
-change.
+"""Pending pods of one cluster: who is next, who waits out a failure, who waits for the cluster to change.
 
 Four places. Active: a heap by priority, then by time. Backing off: 1 s doubling to 10 s, in windows of a
 second, apart for refusals and for errors; an idle scheduler takes refused pods out early. Unschedulable:
@@ -88,8 +87,7 @@ def backoff_s(failures: int) -> float:
 
 
 class SchedulingQueue:
-    """The pods of one cluster that want a node. A pod is in one place at a time; heaps forget lazily, by
-    ticket."""
+    """The pods of one cluster that want a node, each in one place; heaps forget lazily, by ticket."""
 
     def __init__(self) -> None:
         self._active: list[tuple[int, float, int, QueuedPod]] = []

@@ -30,8 +30,7 @@ Amounts: TypeAlias = dict[str, Fraction]
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Requests of one pod: `amounts` by resource without zeros (milli-CPU, bytes, items), in the order of
-    filtering.
+    """Requests of one pod: `amounts` in column units by resource, in the order of filtering, without zeros.
 
     `scored_cpu` and `scored_memory` are the incoming pod's for scoring, `counted_cpu` and `counted_memory`
     what it adds to its node's column for scoring; they differ only for pods with pod-level resources.
@@ -45,8 +44,7 @@ class Demand:
 
     @classmethod
     def of(cls, spec: JsonObject) -> "Demand":
-        """The demand of a pod spec. Raises ValueError with a sentence that names the container and the
-        quantity."""
+        """The demand of a pod spec. Raises ValueError with a sentence that names container and quantity."""
         plain = _requests(spec, {})
         # LeastAllocated of 1.37 looks past an incoming pod's pod-level resources, a node's account does not:
         # the original forgets a feature gate (found by tests/differential/test_scheduler_plugins.py).
@@ -67,8 +65,7 @@ NOTHING: Final = Demand({}, 0, 0, 0, 0)
 
 
 def allocatable(amounts: JsonObject) -> dict[str, int]:
-    """A node's allocatable in column units. A quantity that cannot be read counts as a resource the node
-    lacks."""
+    """A node's allocatable in column units, without the quantities that cannot be read."""
     found: dict[str, int] = {}
     for name, text in amounts.items():
         try:
@@ -85,8 +82,7 @@ def in_units(name: str, amount: Fraction) -> int:
 
 
 def counts(name: str) -> bool:
-    """Whether the scheduler keeps count of a resource: the three built-in ones, extended, huge pages,
-    attachable volumes.
+    """Whether the scheduler counts a resource: built-in, extended, huge pages, attachable volumes.
 
     A short name without a slash that Kubernetes does not know (`foo`) is let through uncounted, as upstream
     does.

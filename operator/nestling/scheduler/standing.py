@@ -1,5 +1,4 @@
-"""How one pod class stands on one node table: which rows it may go to, and the score of each, kept up to
-date.
+"""How one pod class stands on one node table: where it may go, and with which score, kept up to date.
 
 Computed once for all rows; afterwards the table's log says which rows changed and in which aspect, and only
 the plugins that read this aspect answer again, for these rows. A class that may go to a few named nodes only
