@@ -1,9 +1,12 @@
-"""Empty a virtual namespace before its VirtualNamespace goes: pods first, then everything else.
+"""Empty a virtual namespace before its VirtualNamespace goes: pods and their makers first, then the rest.
 
 A living namespace gets the finalizer that makes this possible, and its name as a label. `default`,
 `kube-system` and `kube-public` exist without an object and are never emptied. Only our own kinds are
 deleted: a ConfigMap of the host whose name happens to end in `.shop` may be anybody's. What remains is told
 in the five conditions of a terminating namespace, written when they change.
+Kubernetes deletes pods alone at first, and its API server refuses new ones meanwhile. A host does not know
+our namespaces and refuses nothing, so what makes pods goes together with them; otherwise a ReplicaSet would
+replace each pod for ever.
 Source: Kubernetes 1.37, pkg/controller/namespace/deletion (OrderedNamespaceDeletion).
 """
 
@@ -12,7 +15,19 @@ from collections.abc import Iterable
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import NAMESPACE, POD, VIRTUAL_KINDS, Kind
+from nestling.api.kinds import (
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    NAMESPACE,
+    POD,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    VIRTUAL_KINDS,
+    Kind,
+)
 from nestling.machinery.cache import Change
 from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.controller import Controller, Route, own_key
@@ -31,6 +46,17 @@ BURST: Final = 500
 # Objects created just before the deletion may not have been seen yet. Kubernetes waits 5 s before it begins.
 SETTLE_S: Final = 2.0
 SCOPED_KINDS: Final = tuple(kind for kind in VIRTUAL_KINDS if kind.scoped)
+
+# Who makes pods, makers of makers first.
+CREATORS: Final = (
+    CRON_JOB,
+    DEPLOYMENT,
+    JOB,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    DAEMON_SET,
+)
 
 # Condition type -> reason and message while there is nothing to complain about, in upstream's order.
 FINE: Final = {
@@ -108,8 +134,8 @@ def reconcile(view: View, key: Key) -> Plan:
             return Plan.wait_until(due, "empty, as far as we have seen")
         return Plan.of(_released(namespace), why="empty")
     # Pods must be gone before anything they may depend on goes.
-    turn = {POD: remaining[POD]} if POD in remaining else remaining
-    doomed = [record for records in turn.values() for record in records if not record.deleting]
+    turn = (*CREATORS, POD) if POD in remaining else (*CREATORS, *remaining)
+    doomed = [one for kind in dict.fromkeys(turn) for one in remaining.get(kind, ()) if not one.deleting]
     writes: list[Write] = [Delete(record.KIND, record.key, record.uid) for record in doomed[:BURST]]
     status = _status(namespace, body, complaints(remaining, view.refusal), view.now)
     if status is not None:

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from builders import NOW, RECORDS, a_deployment, a_pod, a_service, an_object, key_for, view_of
+from builders import NOW, RECORDS, a_deployment, a_pod, a_replica_set, a_service, an_object, key_for, view_of
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CONFIG_MAP, JOB, NAMESPACE, NODE, POD, Kind
 from nestling.controllers import namespace
@@ -87,14 +87,20 @@ def test_living_namespace_gets_what_it_needs(subject: JsonObject, changes: list[
     assert deleted(plan) == []
 
 
-def test_pods_go_before_anything_else() -> None:
+def test_pods_and_their_makers_go_before_anything_else() -> None:
     pod = a_pod("p", namespace="shop")
-    web = a_deployment("web", namespace="shop")
-    job = an_object(JOB, "batch", namespace="shop")
-    assert deleted(look(dying(), web, job, pod)) == ["Pod/p"]
+    makers = [
+        a_replica_set("web-1", namespace="shop"),
+        an_object(JOB, "batch", namespace="shop"),
+        a_deployment("web", namespace="shop"),
+    ]
+    service = a_service("web", namespace="shop")
+    expected = ["Deployment/web", "Job/batch", "ReplicaSet/web-1"]
+    assert deleted(look(dying(), service, pod, *makers)) == [*expected, "Pod/p"]
     going = a_pod("p", namespace="shop", deleting_at=NOW, finalizers=["x/y"])
-    assert deleted(look(dying(), web, job, going)) == []
-    assert deleted(look(dying(), web, job)) == ["Deployment/web", "Job/batch"]
+    assert deleted(look(dying(), service, going, *makers)) == expected
+    assert deleted(look(dying(), service, going)) == []
+    assert deleted(look(dying(), service, *makers)) == [*expected, "Service/web"]
 
 
 def test_other_namespaces_and_kinds_without_one_are_left_alone() -> None:
