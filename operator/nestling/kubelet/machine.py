@@ -38,6 +38,9 @@ log = structlog.get_logger(__name__)
 
 NO_ADDRESS_RETRY_S: Final = 10.0
 BROKEN_RETRY_S: Final = 60.0
+# Nodes and pods come by separate watches: a label or taint that speaks against a pod may be gone already.
+PATIENCE_S: Final = 2.0
+NODE_REASONS: Final = frozenset({"NodeAffinity", "TaintToleration"})
 # A wall clock that falls back further than this leaves every booking too late.
 BACKWARDS_S: Final = 1.0
 _SIMULATED: Final = PREFIX.encode()
@@ -325,6 +328,10 @@ class Kubelet:
             return None
         rejection = reject(spec, claim, home.room, node=home.key.name, labels=home.labels, taints=home.taints)
         if rejection is not None:
+            doubtful_until = (seat.seen_at or now) + PATIENCE_S
+            if rejection.reason in NODE_REASONS and now < doubtful_until:
+                self._agenda.wake(seat, doubtful_until)
+                return Plan.done("its node may have changed without our knowing")
             if self._metrics is not None:
                 self._metrics.rejected(rejection.reason)
             return podwrite.rejected(record, body, rejection, now)

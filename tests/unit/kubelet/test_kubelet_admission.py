@@ -168,6 +168,27 @@ def test_a_pod_that_fits_runs(node: JsonObject, spec: JsonObject) -> None:
     assert conditions(world.status(pod))["Ready"] == "True"
 
 
+@pytest.mark.parametrize(
+    ("node", "spec", "mended"),
+    [
+        pytest.param(NO_EXECUTE, {}, {"spec": {"taints": None}}, id="taint"),
+        pytest.param(
+            {}, {"nodeSelector": {"disk": "ssd"}}, {"metadata": {"labels": {"disk": "ssd"}}}, id="label"
+        ),
+    ],
+)
+def test_a_node_that_is_seen_late_does_not_cost_the_pod_its_life(
+    node: JsonObject, spec: JsonObject, mended: JsonObject
+) -> None:
+    pod = a_bound_pod(spec=spec)
+    world = World(a_new_node(spec={"podCIDR": "10.244.7.0/24", **node}), pod)
+    world.run(1)
+    assert world.pod_writes() == []
+    world.edit(a_new_node(), mended, bump=True)
+    world.run(2)
+    assert world.status(pod)["phase"] == "Running"
+
+
 def test_room_comes_back_when_a_pod_ends_or_goes() -> None:
     def big(name: str, **more: Any) -> JsonObject:
         return a_bound_pod(name, spec={"containers": [asking(cpu="2")], "restartPolicy": "Never"}, **more)

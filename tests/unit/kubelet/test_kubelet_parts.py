@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubelet_world import merge
@@ -57,6 +57,7 @@ def test_a_message_of_others_is_not_taken_for_a_backoff(text: str) -> None:
     assert backoff.told(text) is None
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 20),
     st.integers(1, 20),
@@ -80,6 +81,7 @@ def test_liveness_in_closed_form_equals_ticking(
     assert marks.killed_after == killed
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20), st.integers(1, 20), st.integers(1, 5), st.floats(0, 200))
 def test_readiness_in_closed_form_equals_ticking(
     delay: int, period: int, successes: int, since: float
@@ -145,9 +147,10 @@ def test_an_unreadable_setting_is_complained_about_and_ignored(key: str, text: s
     assert len(complaint) < 300
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(annotation.SETTINGS)), st.text(max_size=20), max_size=5))
-def test_no_annotation_raises(settings: dict[str, str]) -> None:
-    annotations = {f"sim.nestling.dev/{key}": text for key, text in settings.items()}
+def test_no_annotation_raises(said: dict[str, str]) -> None:
+    annotations = {f"sim.nestling.dev/{key}": text for key, text in said.items()}
     container = Container(uid="u", spec={"name": "main", "image": "a"}, annotations=annotations)  # type: ignore[arg-type]  # a plain string will do
     runtime = Simulated()
     run = runtime.start(container, 0)
@@ -196,6 +199,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from("abc"), JSON), st.dictionaries(st.sampled_from("abc"), JSON))
 def test_a_merge_patch_makes_the_old_into_the_new(old: JsonObject, new: JsonObject) -> None:
     patch = merge_patch(old, new)
