@@ -276,6 +276,13 @@ def test_readiness_costs_one_write_with_its_time() -> None:
     assert patch.body["metadata"] == {"annotations": {TRIGGER: timestamp(NOW - 3)}}
 
 
+def test_change_without_new_readiness_has_no_time() -> None:
+    [before] = stored(service(), NODE, pod())
+    [patch] = look(service(), NODE, pod(deleting_at=NOW, finalizers=["x/y"]), before).writes
+    assert isinstance(patch, Patch)
+    assert patch.body["metadata"] == {"annotations": {TRIGGER: None}}
+
+
 def test_label_of_the_service_goes_to_its_slices() -> None:
     [before] = stored(service(labels={"old": "1", "same": "2"}), NODE, pod())
     [patch] = look(service(labels={"same": "2", "new": "3"}), NODE, pod(), before).writes

@@ -56,6 +56,12 @@ def packed(stored: dict[str, list[JsonObject]], desired: list[JsonObject], most:
             id="a slice that is written anyway takes the new one",
         ),
         pytest.param(
+            {"a": points(1, 2), "b": points(3, 4, 5)},
+            points(1, 3, 4, 6),
+            Packing(updates={"a": points(1), "b": points(3, 4, 6)}),
+            id="of slices that are written the fullest first",
+        ),
+        pytest.param(
             {"a": points(1), "b": points(2, 3)},
             points(1, 2, 3, 4),
             Packing(updates={"b": points(2, 3, 4)}),
