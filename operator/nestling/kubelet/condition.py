@@ -155,11 +155,8 @@ def _containers_ready(
     if phase == "Failed":
         return "False", "PodFailed", ""
     counted = [c for c in spec.get("initContainers") or () if is_sidecar(c)]
-    unready = [
-        c["name"]
-        for c in (*counted, *(spec.get("containers") or ()))
-        if not entries.get(c["name"], {}).get("ready")
-    ]
+    counted.extend(spec.get("containers") or ())
+    unready = [c["name"] for c in counted if not entries.get(c["name"], {}).get("ready")]
     if not unready:
         return _TRUE
     return "False", "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"

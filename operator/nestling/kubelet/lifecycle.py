@@ -27,6 +27,7 @@ from nestling.machinery.names import Key
 BRIEF_S: Final = 1.0
 # Containers of a Job are there to end: this long after their start, unless an annotation says otherwise.
 JOB_RUN_S: Final = 1.0
+NO_NAMES: Final = frozenset[str]()
 # A container that does not heed the signal to stop is killed no sooner than this.
 LEAST_GRACE_S: Final = 2.0
 DEFAULT_GRACE_S: Final = 30
@@ -112,8 +113,12 @@ def _visit(key: Key, meta: JsonObject, spec: JsonObject, site: Site, runtime: Ru
         booted_at=site.booted_at,
         moments=site.moments,
         default_run_s=JOB_RUN_S if _is_of_job(meta) else None,
-        once=frozenset(c["name"] for c in spec.get("initContainers") or () if not is_sidecar(c)),
+        once=_once(spec["initContainers"]) if spec.get("initContainers") else NO_NAMES,
     )
+
+
+def _once(inits: list[JsonObject]) -> frozenset[str]:
+    return frozenset(c["name"] for c in inits if not is_sidecar(c))
 
 
 def _is_of_job(meta: JsonObject) -> bool:

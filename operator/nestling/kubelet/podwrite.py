@@ -46,11 +46,11 @@ _OWNED: Final = frozenset(
 
 def running_containers(status: JsonObject) -> int:
     """How many containers run, for the metrics."""
-    return sum(
-        "running" in entry["state"]
-        for group in ("containerStatuses", "initContainerStatuses")
-        for entry in status.get(group) or ()
-    )
+    count = 0
+    for group in ("containerStatuses", "initContainerStatuses"):
+        for entry in status.get(group) or ():
+            count += "running" in entry["state"]
+    return count
 
 
 def difference(old: JsonObject, status: JsonObject) -> JsonObject:
