@@ -1,4 +1,4 @@
-"""A TCP proxy before the API server that can be cut and blocked: what a bad network does, without touching TLS."""
+"""A TCP proxy before the API server that can be cut and blocked: what a bad network does, TLS untouched."""
 
 import asyncio
 import contextlib

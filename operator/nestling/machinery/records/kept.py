@@ -1,4 +1,4 @@
-"""Kinds of which loops read no more than what all records have: identity, labels and owners, and the body on demand.
+"""Kinds of which loops read only what all records have: identity, labels and owners, and the body on demand.
 
 They are held so that namespaces can be emptied of them, and what they own be collected.
 """
