@@ -31,8 +31,8 @@ class Route:
 class Controller:
     """A loop without memory: what it decides, and whose changes concern it.
 
+    `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`. Keys of a `lane`
     are decided and written one after the other, for what they share out; None: each key by itself.
-    are decided and written one after the other, for loops that share something out; None: each by itself.
     """
 
     name: str
