@@ -4,6 +4,7 @@ Tables are coloured and fitted when a person looks on, and plain aligned text ot
 logs read well. JSON and YAML are the same values in full.
 """
 
+import os
 import sys
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -71,7 +72,8 @@ def say(text: str) -> None:
 
 def warn(text: str) -> None:
     """Tell the person about something they may not expect."""
-    typer.secho(f"Warning: {text}", err=True, fg="yellow" if sys.stderr.isatty() else None)
+    coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    typer.secho(f"Warning: {text}", err=True, fg="yellow" if coloured else None)
 
 
 def counted(number: int, noun: str) -> str:

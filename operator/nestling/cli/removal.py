@@ -141,11 +141,7 @@ async def remove_definitions(
 ) -> None:
     """Delete definitions and wait until they are gone, or `deadline` on the monotonic clock."""
     left = list(names)
-    for name in left:
-        try:
-            await client.call("DELETE", definitions.path(name))
-        except NotFound:
-            continue
+    await together((_delete_definition(client, name) for name in left), at_once=_AT_ONCE)
     while True:
         live = await _named(client, left)
         gone = [name for name in left if name not in live]
@@ -161,6 +157,13 @@ async def remove_definitions(
                 if item["metadata"].get("finalizers"):
                     await _strip(client, kind, item, report)
         await asyncio.sleep(POLL_S)
+
+
+async def _delete_definition(client: Client, name: str) -> None:
+    try:
+        await client.call("DELETE", definitions.path(name))
+    except NotFound:
+        return
 
 
 async def _named(client: Client, names: Sequence[str]) -> dict[str, JsonObject]:

@@ -1,4 +1,4 @@
-"""Every broken manifest of the corpus gets its sentence: from convert, from the API server, or in the cluster."""
+"""Every broken manifest of the corpus gets its sentence: by convert, by the API server, or in the cluster."""
 
 import re
 from typing import Any
