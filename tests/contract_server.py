@@ -7,7 +7,7 @@ import json
 import ssl
 import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPResponse, HTTPSConnection
@@ -140,7 +140,7 @@ class Server:
         return answer.body
 
     @contextmanager
-    def watch(self, path: str, *, accept: str = "application/json", **query: str | int) -> Iterator[Stream]:
+    def watch(self, path: str, *, accept: str = "application/json", **query: str | int) -> Generator[Stream]:
         """A watch on a collection."""
         connection = self._connection(DEADLINE_S)
         try:
