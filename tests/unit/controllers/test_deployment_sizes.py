@@ -117,6 +117,7 @@ def test_new_replica_set_grows(replicas: int, surge: int | str, new: int, old: i
         pytest.param(10, 2, (5, 0), [(8, 8)], [8], id="broken new pods and a full house: nobody goes"),
         pytest.param(10, 2, (1, 1), [(4, 0), (8, 8)], [0, 7], id="broken old pods of a rollover go first"),
         pytest.param(10, 2, (0, 0), [(7, 2), (6, 6)], [2, 6], id="no more unhealthy ones than are to spare"),
+        pytest.param(10, 2, (1, 0), [(12, 4)], [8], id="more unhealthy ones than may go"),
         pytest.param(10, 2, (10, 10), [(3, 3)], [0], id="the last old ones"),
         pytest.param(10, 2, (10, 10), [(2, 2), (1, 1)], [0, 0], id="oldest first, and all"),
         pytest.param(10, 5, (0, 0), [(2, 2), (8, 8)], [0, 5], id="the oldest first"),
