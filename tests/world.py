@@ -72,11 +72,12 @@ class World:
         self.objects.pop((kind.plural, key_of(kind, HOST_NAMESPACE, obj["metadata"]["name"])), None)
         self.cache.see(kind, copy.deepcopy(obj), deleted=True)
 
-    def reap(self) -> None:
-        """Let all terminating pods vanish."""
-        for pod in self.all(POD):
-            if "deletionTimestamp" in pod["metadata"]:
-                self.remove(pod)
+    def reap(self) -> int:
+        """Let all terminating pods vanish; returns how many."""
+        going = [pod for pod in self.all(POD) if "deletionTimestamp" in pod["metadata"]]
+        for pod in going:
+            self.remove(pod)
+        return len(going)
 
     def perform(self, plan: Plan, *, upto: int | None = None) -> int:
         """Do the writes of a plan, or the first few of them. Returns how many it has."""

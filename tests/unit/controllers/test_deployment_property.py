@@ -48,13 +48,13 @@ def pending(world: World) -> list[JsonObject]:
 def rolled_out(world: World, looks: int = 60) -> None:
     """Let every pod become ready and every deletion end, until nobody writes."""
     for _ in range(looks):
+        world.now += 6  # longer than any minReadySeconds here
         wrote = world.settle(*BOTH)
         waiting = pending(world)
         for pod in waiting:
             run(pod, world, ready=True)
-        world.reap()
-        world.now += 6  # longer than any minReadySeconds here
-        if not wrote and not waiting:
+        reaped = world.reap()
+        if not wrote and not waiting and not reaped:
             return
     raise AssertionError("the rollout does not end")
 
