@@ -7,6 +7,7 @@ nothing that was acknowledged.
 import argparse
 import asyncio
 import signal
+import sqlite3
 import ssl
 import sys
 from pathlib import Path
@@ -48,10 +49,15 @@ async def serve(options: argparse.Namespace) -> int:
     if not tokens:
         print("the token file holds no token", file=sys.stderr)
         return 2
-    journal = None if options.data is None else SqliteJournal(options.data)
+    try:
+        journal = None if options.data is None else SqliteJournal(options.data)
+    except sqlite3.Error as error:
+        print(f"cannot open {options.data}: {error}; does another server use it?", file=sys.stderr)
+        return 1
     store = Store(journal)
     if journal is not None:
         journal.restore(store)
+        journal.commit_by(asyncio.get_running_loop().call_soon)
     server = Server(Api(store, settles=False), tokens=tokens)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

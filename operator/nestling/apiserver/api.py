@@ -144,6 +144,8 @@ class Api:
     # Answers
 
     def _answer_other(self, request: Request) -> Response:
+        if request.path == "/readyz" and (failure := self.state.store.failure) is not None:
+            raise Refusal(500, f"the data file cannot be written: {failure}", plain=True)
         if request.path in _ALIVE or request.path.startswith(tuple(f"{path}/" for path in _ALIVE)):
             return Response(200, b"ok", content_type="text/plain; charset=utf-8")
         if request.path == "/metrics":

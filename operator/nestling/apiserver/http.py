@@ -28,6 +28,7 @@ GARBAGE_PER_TURN: Final = 50
 """Pieces of garbage collected before the event loop gets its turn."""
 
 _UNAUTHORIZED: Final = Refusal(401, "Unauthorized")
+_NOT_STORED: Final = Refusal(500, "Internal error occurred: the data file cannot be written")
 
 
 class Server:
@@ -117,7 +118,8 @@ class Server:
             return web.Response(status=500)
         if not self._api.idle:
             self._garbage.set()
-        await self._until_durable(self._api.revision)
+        if not await self._until_durable(self._api.revision):
+            return _answer(_NOT_STORED.response())
         return _answer(response)
 
     def _handle(self, request: Request) -> Response:
@@ -136,16 +138,20 @@ class Server:
         given = token.strip().encode()
         return kind.lower() == "bearer" and any(hmac.compare_digest(given, known) for known in self._tokens)
 
-    async def _until_durable(self, revision: int) -> None:
+    async def _until_durable(self, revision: int) -> bool:
+        """Wait until `revision` cannot be lost; False when that will never be."""
         store = self._api.state.store
         if store.durable >= revision:
-            return
+            return True
         waker = asyncio.Event()
         self._wakers.add(waker)
         try:
             while store.durable < revision:
+                if store.failure is not None:
+                    return False
                 waker.clear()
                 await waker.wait()
+            return True
         finally:
             self._wakers.discard(waker)
 
@@ -158,7 +164,8 @@ class Server:
         watch = self._api.watch(request)
         if isinstance(watch, Response):
             return _answer(watch)
-        await self._until_durable(self._api.revision)
+        if not await self._until_durable(self._api.revision):
+            return _answer(_NOT_STORED.response())
         stream = web.StreamResponse(
             headers={"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
         )

@@ -40,7 +40,12 @@ class Journal(Protocol):
         ...
 
     def when_durable(self, callback: Callable[[], None]) -> None:
-        """Call back, from any thread, each time `durable` has grown."""
+        """Call back, from any thread, each time `durable` has grown, and when it never will again."""
+        ...
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why nothing becomes durable any more, None as long as all is well."""
         ...
 
 
@@ -65,6 +70,11 @@ class NoJournal:
     def when_durable(self, callback: Callable[[], None]) -> None:
         """Call back at every change."""
         self._callbacks.append(callback)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Memory does not fail."""
+        return None
 
 
 class Table:
@@ -214,8 +224,13 @@ class Store:
         return self._journal.durable
 
     def when_durable(self, callback: Callable[[], None]) -> None:
-        """Call back, from any thread, each time `durable` has grown."""
+        """Call back, from any thread, each time `durable` has grown, and when it never will again."""
         self._journal.when_durable(callback)
+
+    @property
+    def failure(self) -> Exception | None:
+        """Why nothing becomes durable any more, None as long as all is well."""
+        return self._journal.failure
 
     def compact(self, revision: int | None = None) -> None:
         """Forget history up to `revision`, by default all of it."""

@@ -1,5 +1,8 @@
 """The journal in a file: what was durable is there again, in the same order of revisions."""
 
+import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,17 +20,17 @@ class Opened:
         self.journal = SqliteJournal(path)
         self.store = Store(self.journal)
         self.journal.restore(self.store)
-        self._synced = threading.Condition()
+        self.synced = threading.Condition()
         self.journal.when_durable(self._notice)
         self.world = World(store=self.store)
 
     def _notice(self) -> None:
-        with self._synced:
-            self._synced.notify_all()
+        with self.synced:
+            self.synced.notify_all()
 
     def sync(self) -> None:
-        with self._synced:
-            assert self._synced.wait_for(lambda: self.journal.durable >= self.store.revision, timeout=20)
+        with self.synced:
+            assert self.synced.wait_for(lambda: self.journal.durable >= self.store.revision, timeout=20)
 
 
 @pytest.fixture
@@ -104,6 +107,35 @@ def test_definitions_are_served_again(path: Path) -> None:
     second = Opened(path)
     assert second.world.names(WIDGETS.replace("widgets", "others")) == []
     second.journal.close()
+
+
+def test_a_file_that_cannot_be_written_refuses_writes_and_readiness(path: Path) -> None:
+    opened = Opened(path)
+    opened.sync()
+    # The connection is taken away under the writing thread, as a failing disk would.
+    opened.journal._database.close()  # pyright: ignore[reportPrivateUsage] # no other way to break a good disk
+    opened.world.create("a")
+    with opened.synced:
+        assert opened.synced.wait_for(lambda: opened.store.failure is not None, timeout=20)
+    assert opened.journal.durable < opened.store.revision
+    assert opened.world.ask("GET", "/readyz").status == 500
+    assert opened.world.ask("GET", "/livez").status == 200
+    with pytest.raises(sqlite3.Error):
+        opened.world.create("b")
+
+
+def test_one_process_owns_the_file(path: Path) -> None:
+    opened = Opened(path)
+    opened.sync()
+    tokens = path.with_name("tokens")
+    tokens.write_text("secret\n")
+    options = ["--data", str(path), "--token-file", str(tokens)]
+    other = subprocess.run(
+        [sys.executable, "-m", "nestling.apiserver", *options], capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 1
+    assert other.stderr == f"cannot open {path}: database is locked; does another server use it?\n"
+    opened.journal.close()
 
 
 def test_many_writes_share_a_commit(path: Path) -> None:

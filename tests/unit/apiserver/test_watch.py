@@ -78,6 +78,8 @@ def test_compaction_ends_watches_from_before() -> None:
 class SlowJournal:
     """A journal whose disk is as slow as the test wants."""
 
+    failure = None
+
     def __init__(self) -> None:
         self.durable = 0
         self.last = 0
