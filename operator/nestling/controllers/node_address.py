@@ -1,9 +1,9 @@
 """Give every node a block of pod addresses: `spec.podCIDR`, a /24 (IPv6: /64) out of the cluster's pod CIDR.
 
-Nodes of a pool are created with their block, so this loop writes only for nodes that users made, and where
-two nodes hold the same block: then the younger yields. Blocks are handed out lowest free first. Who gets
-which is reckoned for all who lack one at once, nodes before pools and older before younger, so that loops
-deciding side by side on the same cache never take the same block.
+Nodes of a pool are created with their block, taken from the bottom of the network (see `node_pool`); this
+loop writes for nodes that users made, and takes from the top. Each of the two decides for one key at a time
+per cluster (its keys share a lane), so neither meets itself, and they meet each other only when the network
+is all but used up. The API server refuses to change a block once it is set.
 Source: Kubernetes 1.37, pkg/controller/nodeipam/ipam/range_allocator.go and cidrset.
 """
 
@@ -11,17 +11,15 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from typing import Final
 
-from nestling.api.kinds import CLUSTER, NODE, Uid
+from nestling.api.kinds import CLUSTER, NODE
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
-from nestling.machinery.records.pool import NodePool
 from nestling.machinery.view import View
 
 # Source: kube-controller-manager --node-cidr-mask-size-ipv4 and -ipv6. A /24 holds the 110 pods of a node
@@ -74,63 +72,38 @@ def _covered(cidr: str, pod_cidr: str) -> range:
     return blocks.covered(pod_cidr) if blocks is not None else range(0)
 
 
-def free_blocks(view: View) -> Iterator[str]:
-    """Blocks that no node holds, lowest first; none if the cluster's pod CIDR is unreadable."""
+def free_blocks(view: View, *, from_the_top: bool = False) -> Iterator[str]:
+    """Blocks that no node holds, in order; none if the cluster's pod CIDR is unreadable."""
     cidr = view.settings.pod_cidr
     blocks = blocks_of(cidr)
     if blocks is None:
         return
     held = {index for node in view.all(Node) if node.pod_cidr for index in _covered(cidr, node.pod_cidr)}
-    for index in range(blocks.count):
+    indexes = range(blocks.count)
+    for index in reversed(indexes) if from_the_top else indexes:
         if index not in held:
             yield blocks.name(index)
 
 
-def claimants(view: View) -> list[Node]:
-    """Nodes that need a block, oldest first: those without one, and those whose block an older node holds."""
-    holders: dict[str, Node] = {}
-    for node in view.all(Node):
-        if node.pod_cidr:
-            holder = holders.get(node.pod_cidr)
-            if holder is None or _age(node) < _age(holder):
-                holders[node.pod_cidr] = node
-    needy = [n for n in view.all(Node) if not n.deleting and holders.get(n.pod_cidr) is not n]
-    return sorted(needy, key=_age)
-
-
-def _age(node: Node) -> tuple[float, Uid]:
-    return node.created_at, node.uid
-
-
-def blocks_for_pool(view: View, pool: NodePool, lacking: dict[Uid, int]) -> list[str]:
-    """Blocks for the nodes that `pool` lacks, in their order; fewer when they run out.
-
-    `lacking` is what `pool_size.shortfalls` says of all pools.
-    """
-    before = len(claimants(view))
-    for uid, count in lacking.items():
-        if uid == pool.uid:
-            return list(islice(free_blocks(view), before, before + count))
-        before += count
-    return []
-
-
 def reconcile(view: View, key: Key) -> Plan:
-    """Plan the block of one node that has none, or has that of an older node."""
+    """Plan the block of one node that has none."""
     node = view.get(Node, key)
     if node is None or node.deleting:
         return Plan.done("no node to give addresses to")
-    needy = claimants(view)
-    turn = next((turn for turn, other in enumerate(needy) if other is node), None)
-    if turn is None:
+    if node.pod_cidr:
         return Plan.done("has its addresses")
-    cidr = next(islice(free_blocks(view), turn, None), None)
+    cidr = next(free_blocks(view, from_the_top=True), None)
     if cidr is None:
         return Plan.of(_no_block(node), why=f"no block left in {view.settings.pod_cidr}")
     return Plan.of(
         Patch(NODE, key, node.uid, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}, version=node.version),
         why="gets a block of pod addresses",
     )
+
+
+def cluster_of(key: Key) -> str:
+    """The lane of all loops that hand out blocks of one cluster."""
+    return key.cluster
 
 
 def _no_block(node: Node) -> Emit:
@@ -172,4 +145,5 @@ CONTROLLER: Final = Controller(
         NODE: (Route(_changed_node),),
         CLUSTER: (Route(_changed_cluster),),
     },
+    lane=cluster_of,
 )

@@ -10,13 +10,14 @@ taint would cost a second write to take it off again; the scheduler leaves unreg
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, NODE, NODE_POOL
-from nestling.controllers.node_address import blocks_for_pool
+from nestling.controllers.node_address import cluster_of, free_blocks
 from nestling.controllers.pool_size import living, node_limit, shortfalls
 from nestling.machinery.cache import Change
 from nestling.machinery.conditions import conditions_of, with_condition, without_condition
@@ -164,7 +165,7 @@ def reconcile(view: View, key: Key) -> Plan:
         writes += [Delete(NODE, node.key, node.uid) for node in nodes[: min(surplus, BURST)]]
     kept = nodes[surplus:]
     writes += filter(None, (template_patch(pool, template, node) for node in kept))
-    blocks: list[str | None] = [*blocks_for_pool(view, pool, lacking)] if create else []
+    blocks: list[str | None] = [*islice(free_blocks(view), create)] if create else []
     names = free_names(view, pool)
     for position in range(create):
         block = blocks[position] if position < len(blocks) else None
@@ -284,4 +285,5 @@ CONTROLLER: Final = Controller(
         NODE: (Route(owner_key(NODE_POOL), delay_s=0.25), Route(_pools_in_need, delay_s=0.5)),
         CLUSTER: (Route(_pools_in_need),),
     },
+    lane=cluster_of,
 )

@@ -1,12 +1,13 @@
-"""Blocks of pod addresses: lowest free, never twice, and what happens when there are none left."""
+"""Blocks of pod addresses: free ones only, never twice, and what happens when there are none left."""
 
 import pytest
 
-from builders import NOW, a_cluster, a_node, a_node_pool, key_for, view_of
+from builders import NOW, a_cluster, a_node, key_for, view_of
 from nestling.api.json import JsonObject
-from nestling.controllers import node_address
-from nestling.controllers.node_address import blocks_of
+from nestling.controllers import node_address, node_pool
+from nestling.controllers.node_address import blocks_of, free_blocks
 from nestling.machinery.cache import Change
+from nestling.machinery.names import Key
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.node import Node
 
@@ -30,34 +31,30 @@ def block_for(node: JsonObject, *others: JsonObject) -> str | None:
 @pytest.mark.parametrize(
     ("others", "block"),
     [
-        pytest.param([], "10.0.0.0/24", id="the first"),
-        pytest.param([held("a", "10.0.0.0/24")], "10.0.1.0/24", id="the next"),
-        pytest.param([held("a", "10.0.1.0/24")], "10.0.0.0/24", id="a gap"),
-        pytest.param([held("a", "10.0.0.0/23")], "10.0.2.0/24", id="somebody took two"),
-        pytest.param([held("a", "10.0.0.128/25")], "10.0.1.0/24", id="somebody took half"),
-        pytest.param([held("a", "192.168.0.0/24")], "10.0.0.0/24", id="somebody lives elsewhere"),
-        pytest.param([held("a", "fd00::/64")], "10.0.0.0/24", id="somebody speaks IPv6"),
-        pytest.param([held("a", "bad")], "10.0.0.0/24", id="somebody has nonsense"),
-        pytest.param([a_node("a", created_at=NOW - 9999)], "10.0.1.0/24", id="an older node comes first"),
-        pytest.param([a_node("a", created_at=NOW)], "10.0.0.0/24", id="a younger one comes later"),
-        pytest.param([a_node_pool("p", replicas=3)], "10.0.0.0/24", id="pools come later"),
+        pytest.param([], "10.0.3.0/24", id="the last"),
+        pytest.param([held("a", "10.0.3.0/24")], "10.0.2.0/24", id="the one before"),
+        pytest.param([held("a", "10.0.2.0/24")], "10.0.3.0/24", id="a gap"),
+        pytest.param([held("a", "10.0.2.0/23")], "10.0.1.0/24", id="somebody took two"),
+        pytest.param([held("a", "10.0.3.128/25")], "10.0.2.0/24", id="somebody took half"),
+        pytest.param([held("a", "192.168.3.0/24")], "10.0.3.0/24", id="somebody lives elsewhere"),
+        pytest.param([held("a", "fd00::/64")], "10.0.3.0/24", id="somebody speaks IPv6"),
+        pytest.param([held("a", "bad")], "10.0.3.0/24", id="somebody has nonsense"),
     ],
 )
-def test_node_gets_the_lowest_block_that_nobody_before_it_takes(others: list[JsonObject], block: str) -> None:
+def test_node_gets_the_highest_block_that_nobody_holds(others: list[JsonObject], block: str) -> None:
     assert block_for(a_node("n"), SMALL, *others) == block
 
 
-def test_nodes_deciding_side_by_side_never_take_the_same_block() -> None:
-    nodes = [a_node(f"n{index}") for index in range(4)]
-    blocks = [block_for(node, SMALL, *(other for other in nodes if other is not node)) for node in nodes]
-    assert sorted(filter(None, blocks)) == ["10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
+def test_pools_take_their_blocks_from_the_other_end() -> None:
+    view = view_of(SMALL, held("a", "10.0.0.0/24"))
+    assert list(free_blocks(view)) == ["10.0.1.0/24", "10.0.2.0/24", "10.0.3.0/24"]
 
 
-def test_of_two_nodes_with_one_block_the_younger_yields() -> None:
-    older = held("old", "10.0.0.0/24", created_at=NOW - 2)
-    younger = held("young", "10.0.0.0/24", created_at=NOW - 1)
-    assert block_for(older, younger, SMALL) is None
-    assert block_for(younger, older, SMALL) == "10.0.1.0/24"
+def test_nodes_of_one_cluster_are_given_their_blocks_one_after_the_other() -> None:
+    for loop in (node_address.CONTROLLER, node_pool.CONTROLLER):
+        assert loop.lane is not None
+        assert loop.lane(Key("team-a", "", "one")) == loop.lane(Key("team-a", "", "two"))
+        assert loop.lane(Key("team-a", "", "one")) != loop.lane(Key("team-b", "", "one"))
 
 
 def test_exhausted_network_is_told_to_the_user() -> None:
