@@ -1,4 +1,4 @@
-"""The embedded API server in this process, for its own unit tests: short requests, a clock that stands still."""
+"""The embedded API server in this process: requests in one line, and a clock that stands still."""
 
 from random import Random
 from typing import Any
