@@ -12,6 +12,7 @@ portallocator.
 """
 
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final
 
 from nestling.api.json import JsonObject
@@ -186,4 +187,5 @@ CONTROLLER: Final = Controller(
     name="service",
     reconcile=reconcile,
     concerns={SERVICE: (Route(_concerned),), CLUSTER: (Route(_all_services),)},
+    lane=attrgetter("cluster"),  # addresses are handed out one service after the other
 )
