@@ -92,7 +92,8 @@ class Election:
     async def _try_to_hold(self) -> bool | None:
         """Take or renew the Lease.
 
-        True if we hold it, False if somebody else does, None if the host did not answer.
+        True if we hold it, False if somebody else does, None if it cannot be said: no answer, or a write
+        that came between.
         """
         try:
             lease = await self._client.get(LEASE, self._namespace, self.name)
@@ -138,7 +139,7 @@ class Election:
                 meta["resourceVersion"] = lease["metadata"]["resourceVersion"]
                 await self._client.replace(LEASE, self._namespace, body)
         except Conflict:
-            return False  # somebody was faster
+            return None  # somebody was faster, perhaps a renewal of ours that was given up: look again
         except HostError as error:
             log.warning("lease not writable, will retry", lease=self.name, why=str(error))
             return None
@@ -178,10 +179,7 @@ def _parts(identity: str) -> tuple[str, str, str]:
 
 
 def _started(pid: int) -> str:
-    """Start time of a process in clock ticks since boot, or "" if there is none (or no /proc to tell.
-
-    Then "0").
-    """
+    """Start time of a process in clock ticks since boot; "" if there is none, "0" without a /proc to tell."""
     if not Path("/proc/self/stat").exists():
         return "0"
     try:

@@ -43,7 +43,11 @@ class Events(Protocol):
 
 
 class Executor:
-    """Performs plans against one host. `changed` is told of everything that the answers taught the cache."""
+    """Performs plans against one host.
+
+    `changed` is told of everything that the answers taught the cache, `wrote` of every answer whose event is
+    still to come.
+    """
 
     def __init__(
         self,
@@ -208,13 +212,14 @@ class Executor:
         return known.version
 
     def _learn(self, kind: Kind, obj: JsonObject) -> None:
-        if self._wrote is not None:
-            self._wrote(kind, obj)
         if not self._cache.holds(kind):
             return
         change = self._cache.see(kind, obj)
-        if change is not None:
-            self._changed(change)
+        if change is None:
+            return  # the event came before the answer, or the write changed nothing: no event is to come
+        if self._wrote is not None:
+            self._wrote(kind, obj)
+        self._changed(change)
 
     def _forget(self, write: Patch | Delete) -> None:
         if not self._cache.holds(write.kind):

@@ -76,6 +76,16 @@ async def test_a_renewal_whose_answer_was_lost_is_not_a_loss(host: Host) -> None
     assert await first._try_to_hold() is True
 
 
+async def test_a_renewal_that_meets_an_earlier_one_of_ours_is_not_a_loss(host: Host) -> None:
+    first = candidate(host, "one")
+    await first._try_to_hold()
+    read = await host.client.get(LEASE, "team-a", "nestling-leader-test")
+    host.clock.advance(2)
+    assert await first._write(read) is True, "given up for lost, and done nevertheless"
+    assert await first._write(read) is None
+    assert await first._try_to_hold() is True
+
+
 def test_our_own_identity_is_alive_and_a_former_process_of_this_host_is_not() -> None:
     me = own_identity()
     assert not is_dead_neighbour(me, me)

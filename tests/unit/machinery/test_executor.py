@@ -9,6 +9,7 @@ from memory_host import Host
 from nestling.api.kinds import CONFIG_MAP, Kind, Uid
 from nestling.apiserver.faults import Rule
 from nestling.machinery.cache import Cache, Change
+from nestling.machinery.echo import STALE_AFTER_S, Echo
 from nestling.machinery.errors import AlreadyExists, Conflict, NotFound, Throttled, Unavailable
 from nestling.machinery.executor import Executor
 from nestling.machinery.names import Key
@@ -44,8 +45,14 @@ class Bench:
         self.cache = Cache([ConfigMap])
         self.events = Recorder()
         self.changes: list[Change] = []
+        self.echo = Echo(host.clock, [CONFIG_MAP])
         self.executor = Executor(
-            host.client, self.cache, host.clock, events=self.events, changed=self.changes.append
+            host.client,
+            self.cache,
+            host.clock,
+            events=self.events,
+            changed=self.changes.append,
+            wrote=self.echo.wrote,
         )
 
     def cached(self, key: Key = WEB) -> ConfigMap | None:
@@ -183,3 +190,28 @@ async def test_a_throttled_write_tells_how_long_the_host_wants_us_to_wait(bench:
     outcome = await bench.executor.perform(Plan.of(create()))
     assert isinstance(outcome.error, Throttled)
     assert outcome.error.retry_after_s == 7.0
+
+
+async def test_a_write_owes_an_event_until_it_is_heard(bench: Bench) -> None:
+    await bench.existing()
+    bench.host.clock.advance(STALE_AFTER_S + 1)
+    assert bench.echo.stale() == [CONFIG_MAP.plural]
+
+
+async def test_an_event_that_came_before_the_answer_is_not_waited_for(bench: Bench) -> None:
+    bench.host.faults.add(Rule("lose-answer", method="POST"))
+    await bench.executor.perform(Plan.of(create()))
+    event = await bench.host.client.get(CONFIG_MAP, "team-a", "web")
+    bench.echo.heard(CONFIG_MAP, event, deleted=False)
+    bench.cache.see(CONFIG_MAP, event)
+    assert (await bench.executor.perform(Plan.of(create()))).ok, "its answer says what the event said"
+    bench.host.clock.advance(STALE_AFTER_S + 1)
+    assert bench.echo.stale() == []
+
+
+async def test_a_write_that_changes_nothing_owes_no_event(bench: Bench) -> None:
+    seen = await bench.existing()
+    bench.echo.settle(CONFIG_MAP)
+    assert (await bench.executor.perform(Plan.of(Patch(CONFIG_MAP, WEB, seen.uid, {})))).ok
+    bench.host.clock.advance(STALE_AFTER_S + 1)
+    assert bench.echo.stale() == []
