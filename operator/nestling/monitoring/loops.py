@@ -6,9 +6,10 @@ dashboards ask for those; our own begin with `nestling_`. Everything registers i
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from nestling.api.kinds import Kind
@@ -115,9 +116,22 @@ class OneQueue:
         self._retries.inc()
 
 
+# Running totals that somebody else keeps, and what they count.
+COUNTERS: Final[Mapping[str, str]] = {
+    "watch_events": "Watch events taken in.",
+    "watch_restarts": "Restarts of the watches inside the process, because they had ended or fallen silent.",
+    "ghosts": "Objects that had gone unnoticed and were found missing in a listing.",
+    "events_written": "Events for people written to the host.",
+    "events_dropped": "Events for people not written, because there were too many or the host refused them.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Gauges that are read when somebody scrapes, not kept up all the time."""
+    """What is read when somebody scrapes, not kept up all the time.
+
+    `counters` are running totals by the name of their family, without `nestling_` in front (see `COUNTERS`).
+    """
 
     queues: Mapping[str, Queue]
     objects: Callable[[], Mapping[str, int]]
@@ -132,7 +146,7 @@ class ReadingsCollector(Collector):
         self._readings = readings
         self._now = now
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         """The families, made anew."""
         depth = GaugeMetricFamily("workqueue_depth", "Keys in line.", labels=["name"])
         unfinished = GaugeMetricFamily(
@@ -163,6 +177,6 @@ class ReadingsCollector(Collector):
             lags.add_metric([kind], lag)
         yield from (depth, unfinished, longest, objects, lags)
         for name, value in self._readings.counters().items():
-            family = GaugeMetricFamily(f"nestling_{name}", f"{name.replace('_', ' ').capitalize()} so far.")
-            family.add_metric([], value)
-            yield family
+            total = CounterMetricFamily(f"nestling_{name}", COUNTERS[name])
+            total.add_metric([], value)
+            yield total

@@ -25,6 +25,8 @@ from nestling.machinery.events import EventRecorder
 from nestling.machinery.executor import Executor
 from nestling.machinery.login import Login
 from nestling.machinery.queue import Queue
+from nestling.monitoring.kube_state.page import PATH as KUBE_STATE_PATH
+from nestling.monitoring.kube_state.page import KubeState
 from nestling.monitoring.loops import LoopMetrics, Readings, ReadingsCollector
 from nestling.monitoring.server import MetricsServer
 from nestling.operators.feed import Feed, Hub
@@ -117,7 +119,9 @@ class Process:
     async def run(self) -> None:
         """Run until cancelled. Raises NotInstalled if the host lacks our kinds."""
         await self._check_installed()
-        server = MetricsServer(self.registry, live=self._live_checks(), ready=self._ready_checks())
+        server = MetricsServer(
+            self.registry, live=self._live_checks(), ready=self._ready_checks(), pages=self._pages()
+        )
         self._register_metrics()
         if self._options.metrics_port is not None:
             self.status.metrics_port = await server.start(
@@ -236,16 +240,28 @@ class Process:
         readings = Readings(self.queues, self._objects, self.echo.lags_s, self._counters)
         self.registry.register(ReadingsCollector(readings, self._clock.monotonic))
 
+    def _pages(self) -> dict[str, KubeState]:
+        """The state of objects, filled by the leader of the role that serves it."""
+        role = next((role.name for role in self._roles if role.serves_state), None)
+        if role is None:
+            return {}
+        state = KubeState(
+            self.cache,
+            monotonic=self._clock.monotonic,
+            serving=lambda: role in self.status.leading,
+        )
+        return {KUBE_STATE_PATH: state}
+
     def _objects(self) -> dict[str, int]:
         return {kind.name: len(self.cache.table_of(kind).records) for kind in self.cache.kinds}
 
     def _counters(self) -> dict[str, float]:
         return {
-            "watch_events_total": self.feed.events,
-            "watch_restarts_total": self.supervisor.restarts,
-            "ghosts_total": self.feed.ghosts,
-            "events_written_total": self.events.written,
-            "events_dropped_total": self.events.dropped,
+            "watch_events": self.feed.events,
+            "watch_restarts": self.supervisor.restarts,
+            "ghosts": self.feed.ghosts,
+            "events_written": self.events.written,
+            "events_dropped": self.events.dropped,
         }
 
     def _live_checks(self) -> dict[str, Callable[[], str]]:

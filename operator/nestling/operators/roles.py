@@ -65,13 +65,17 @@ Machines = Callable[[Setting], Sequence[tuple[Machine, Sequence[Kind]]]]
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One part that a process can play. `records` are the kinds it needs in the cache."""
+    """One part that a process can play. `records` are the kinds it needs in the cache.
+
+    `serves_state`: its leader serves the `kube_*` metrics, so `records` must be all kinds.
+    """
 
     name: str
     records: Sequence[type[Record]]
     controllers: Sequence[Controller] = ()
     machines: Machines = lambda _setting: ()
     shared: bool = True
+    serves_state: bool = False
 
 
 def _scheduler(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
@@ -134,6 +138,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 namespace.CONTROLLER,
                 garbage.CONTROLLER,
             ),
+            serves_state=True,
         ),
         Role("kubelet", (Cluster, Pod, Node, Lease), machines=_kubelet, shared=False),
     )
