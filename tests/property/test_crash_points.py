@@ -6,7 +6,8 @@ this family.
 """
 
 import pytest
-from scenarios import Binds, RolloutBounds, Scenario, end_state, no_overcommit, settle, with_nodes, workload
+from invariants import watch_over
+from scenarios import Scenario, end_state, settle, with_nodes, workload
 
 from nestling.api.kinds import DEPLOYMENT, NODE, NODE_POOL, POD, REPLICA_SET, SERVICE
 from simulation import CrashPoint, World
@@ -116,9 +117,7 @@ SCENARIOS = [
 def play(scenario: Scenario, crash: CrashPoint | None = None) -> tuple[object, int]:
     """Run a scenario to its quiet end; returns the end state and the number of writes."""
     with World(seed=1, crash=crash) as world:
-        world.always(Binds())
-        world.always(no_overcommit)
-        world.always(RolloutBounds(surge=1, unavailable=1))
+        watch_over(world)
         scenario(world)
         settle(world)
         assert world.lives == (1 if crash is None else 2), "the crash point was never reached"

@@ -3,20 +3,11 @@
 from collections.abc import Callable
 
 import pytest
+from invariants import watch_over
 from scenarios import Scenario, settle, with_nodes, workload
 
 from nestling.api.kinds import DEPLOYMENT, NAMESPACE, NODE, NODE_POOL, POD, SERVICE, VIRTUAL_KINDS
 from simulation import CrashPoint, World
-
-
-def numbers_are_unique(world: World) -> None:
-    """No two nodes hold the same block of pod addresses, no two services the same address or node port."""
-    blocks = [node["spec"]["podCIDR"] for node in world.list(NODE) if node["spec"].get("podCIDR")]
-    specs = [service["spec"] for service in world.list(SERVICE)]
-    addresses = [spec["clusterIP"] for spec in specs if spec.get("clusterIP") not in {None, "", "None"}]
-    ports = [port["nodePort"] for spec in specs for port in spec.get("ports") or () if port.get("nodePort")]
-    for numbers in (blocks, addresses, ports):
-        assert len(numbers) == len(set(numbers)), numbers
 
 
 def numbers_shared_out(world: World) -> None:
@@ -56,7 +47,7 @@ def counts(world: World) -> object:
 def play(scenario: Scenario, crash: CrashPoint | None = None) -> tuple[object, int]:
     """Run a scenario to its quiet end; returns what is left and the number of writes."""
     with World(seed=2, crash=crash) as world:
-        world.always(numbers_are_unique)
+        watch_over(world)
         scenario(world)
         settle(world)
         return counts(world), world.total_writes
