@@ -16,7 +16,7 @@ from typing import Final
 from nestling.api.json import JsonObject
 from nestling.api.kinds import LEASE, NODE
 from nestling.machinery.cache import Change
-from nestling.machinery.clock import seconds_of, timestamp
+from nestling.machinery.clock import seconds_or, timestamp
 from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.controller import Controller, Route, own_key
 from nestling.machinery.names import Key
@@ -28,14 +28,6 @@ from nestling.machinery.view import View
 BURST: Final = 500
 # NetworkUnavailable is not the kubelet's to report.
 KUBELET_CONDITIONS: Final = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
-
-
-def seconds_or(text: object, otherwise: float) -> float:
-    """Seconds since 1970 of a time that somebody else wrote, or `otherwise` if it is none."""
-    try:
-        return seconds_of(str(text)) if text else otherwise
-    except ValueError:
-        return otherwise
 
 
 def posted_at(body: JsonObject) -> float:

@@ -16,23 +16,20 @@ from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, NODE, POD
-from nestling.controllers.node_heartbeat import seconds_or
 from nestling.machinery.cache import Change
-from nestling.machinery.clock import timestamp
+from nestling.machinery.clock import seconds_or, timestamp
 from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.controller import Controller, Route
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Delete, Emit, Patch, Plan
 from nestling.machinery.records.base import condition
 from nestling.machinery.records.cluster import Settings
-from nestling.machinery.records.node import Node, Taint
+from nestling.machinery.records.node import NOT_READY, UNREACHABLE, Node, Taint
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.view import View
 
 COMPONENT: Final = "taint-eviction-controller"
 BURST: Final = 500
-NOT_READY: Final = "node.kubernetes.io/not-ready"
-UNREACHABLE: Final = "node.kubernetes.io/unreachable"
 
 
 def no_execute(node: Node) -> list[Taint]:

@@ -73,3 +73,11 @@ def timestamp_micro(seconds: float) -> str:
 def seconds_of(text: str) -> float:
     """Seconds since 1970 of an RFC 3339 text. Raises ValueError for anything else."""
     return datetime.fromisoformat(text).timestamp()
+
+
+def seconds_or(text: object, otherwise: float) -> float:
+    """Seconds since 1970 of a time that somebody else wrote, or `otherwise` if it is none."""
+    try:
+        return seconds_of(str(text)) if text else otherwise
+    except ValueError:
+        return otherwise

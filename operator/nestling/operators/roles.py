@@ -20,6 +20,7 @@ from nestling.controllers import (
     pod_garbage,
     replica_set,
     taint_eviction,
+    zone_eviction,
 )
 from nestling.controllers.deployment import routes as deployment
 from nestling.kubelet.machine import Kubelet
@@ -129,6 +130,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 node_address.CONTROLLER,
                 node_heartbeat.CONTROLLER,
                 node_lifecycle.CONTROLLER,
+                zone_eviction.CONTROLLER,
                 replica_set.CONTROLLER,
                 deployment.CONTROLLER,
                 service.CONTROLLER,

@@ -1,4 +1,4 @@
-"""What follows from a node's conditions: taints, their pace, pods that are not ready, events."""
+"""What follows from a node's conditions: taints, pods that are not ready, events."""
 
 import pytest
 
@@ -6,16 +6,13 @@ from builders import NOW, a_condition, a_node, a_pod, cache_of, key_for, view_of
 from nestling.api.json import JsonObject
 from nestling.api.kinds import NODE, POD
 from nestling.controllers import node_lifecycle
-from nestling.machinery.cache import Change
 from nestling.machinery.clock import timestamp
 from nestling.machinery.plan import Patch, Plan
-from nestling.machinery.records.node import Node
+from nestling.machinery.records.node import NOT_READY, UNREACHABLE
 from nestling.machinery.view import View
 
 NO_SCHEDULE = "NoSchedule"
 NO_EXECUTE = "NoExecute"
-NOT_READY = "node.kubernetes.io/not-ready"
-UNREACHABLE = "node.kubernetes.io/unreachable"
 
 
 def node(
@@ -76,12 +73,8 @@ HEALTHY = node("healthy")
             ],
             id="other troubles",
         ),
-        pytest.param(
-            node(ready="False"), [(NOT_READY, NO_EXECUTE), (NOT_READY, NO_SCHEDULE)], id="not ready"
-        ),
-        pytest.param(
-            node(ready="Unknown"), [(UNREACHABLE, NO_EXECUTE), (UNREACHABLE, NO_SCHEDULE)], id="unreachable"
-        ),
+        pytest.param(node(ready="False"), [(NOT_READY, NO_SCHEDULE)], id="not ready"),
+        pytest.param(node(ready="Unknown"), [(UNREACHABLE, NO_SCHEDULE)], id="unreachable"),
         pytest.param(
             node(ready="False", taints=[taint(UNREACHABLE, NO_SCHEDULE), taint(UNREACHABLE, NO_EXECUTE)]),
             [(NOT_READY, NO_EXECUTE), (NOT_READY, NO_SCHEDULE)],
@@ -139,71 +132,6 @@ def test_going_unready_is_told_once(subject: JsonObject, told: bool) -> None:
     assert (event is not None) == told
     if event is not None:
         assert (event.reason, event.message) == ("NodeNotReady", "Node n1 status is now: NodeNotReady")
-
-
-@pytest.mark.parametrize(
-    ("others", "evicts", "wake_at"),
-    [
-        pytest.param([HEALTHY], True, None, id="alone"),
-        pytest.param([], False, None, id="nobody is ready: perhaps we are cut off"),
-        pytest.param([HEALTHY, node("a", "False")], False, NOW + 10, id="second in line"),
-        pytest.param([HEALTHY, node("z", "False")], True, None, id="first in line"),
-        pytest.param(
-            [HEALTHY, node("b", "False", taints=[taint(NOT_READY, NO_EXECUTE, NOW - 4)])],
-            False,
-            NOW + 6,
-            id="another went four seconds ago",
-        ),
-        pytest.param(
-            [HEALTHY, node("b", "False", taints=[taint(NOT_READY, NO_EXECUTE, NOW - 10)])],
-            True,
-            None,
-            id="another went ten seconds ago",
-        ),
-        pytest.param(
-            [HEALTHY, node("b", "False", taints=[taint(NOT_READY, NO_EXECUTE, None)])],
-            True,
-            None,
-            id="another went at an unknown time",
-        ),
-        pytest.param(
-            [HEALTHY, *(node(f"x{i}", "False") for i in range(2))], False, None, id="small zone mostly down"
-        ),
-        pytest.param(
-            [*(node(f"r{i}") for i in range(20)), *(node(f"x{i:02}", "False") for i in range(40))],
-            True,
-            None,
-            id="large zone mostly down, first in line",
-        ),
-        pytest.param(
-            [
-                *(node(f"r{i}") for i in range(20)),
-                *(node(f"a{i:02}", "False") for i in range(40)),
-            ],
-            False,
-            NOW + 4000,
-            id="large zone mostly down, far behind",
-        ),
-        pytest.param(
-            [node("far", labels={"topology.kubernetes.io/zone": "b"}), node("a", "False")],
-            False,
-            NOW + 10,
-            id="this zone is down, another is not",
-        ),
-    ],
-)
-def test_eviction_keeps_upstreams_pace(others: list[JsonObject], evicts: bool, wake_at: float | None) -> None:
-    plan = look(node("n1", "False"), *others)
-    after = taints_after(plan)
-    assert after is not None
-    assert ((NOT_READY, NO_EXECUTE) in after) == evicts
-    assert (NOT_READY, NO_SCHEDULE) in after
-    assert plan.wake_at == wake_at
-
-
-def test_eviction_is_taken_back_when_no_node_is_left() -> None:
-    subject = node("n1", "Unknown", taints=[taint(UNREACHABLE, NO_SCHEDULE), taint(UNREACHABLE, NO_EXECUTE)])
-    assert taints_after(look(subject, node("n2", "Unknown"))) == [(UNREACHABLE, NO_SCHEDULE)]
 
 
 @pytest.mark.parametrize(
@@ -287,13 +215,3 @@ def test_startup_grace_starts_when_we_do() -> None:
     cache.watching_since = NOW
     plan = node_lifecycle.reconcile(View(cache, "team-a", NOW), key_for(subject))
     assert plan == Plan.wait_until(NOW + 60)
-
-
-def test_only_a_change_of_readiness_wakes_the_other_unready_nodes() -> None:
-    view = view_of(node("n1", "False"), node("n2", "False"), node("n3"))
-    _, route = node_lifecycle.CONTROLLER.concerns[NODE]
-    unready, ready = (view.get(Node, key_for(node(name))) for name in ("n1", "n3"))
-    assert ready is not None
-    cases = [(ready, unready), (unready, ready), (unready, unready), (None, ready), (ready, None)]
-    woken = [[key.name for key in route.keys(view, Change(NODE, ready.key, a, b))] for a, b in cases]
-    assert woken == [["n1", "n2"], ["n1", "n2"], [], ["n1", "n2"], ["n1", "n2"]]

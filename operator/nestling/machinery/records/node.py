@@ -2,21 +2,26 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import orjson
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import LEASE, NODE, Kind
 from nestling.machinery.clock import seconds_of
-from nestling.machinery.records.base import Record, condition_is
+from nestling.machinery.records.base import Record, condition
 
 # On the Lease of a kubelet process: JSON of node name -> last heartbeat, for nodes it has stopped vouching
 # for.
-SILENT_NODES = "nestling.dev/silent-nodes"
+SILENT_NODES: Final = "nestling.dev/silent-nodes"
 # On the same Lease, so that a watch can leave out the host's own Leases: one per real node, each renewed
 # every 10 s.
-KUBELET_LEASE = "nestling.dev/kubelet"
+KUBELET_LEASE: Final = "nestling.dev/kubelet"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
+NOT_READY: Final = "node.kubernetes.io/not-ready"
+UNREACHABLE: Final = "node.kubernetes.io/unreachable"
+# Status of the Ready condition -> key of the taint that goes with it.
+UNREADY_TAINTS: Final = {"False": NOT_READY, "Unknown": UNREACHABLE}
 
 
 class Taint(NamedTuple):
@@ -32,16 +37,22 @@ class Taint(NamedTuple):
 class Node(Record):
     """One node.
 
-    `kubelet_lease` is the host name of the Lease that vouches for it, empty before registration.
+    `kubelet_lease` is the host name of the Lease that vouches for it, `readiness` the status of its Ready
+    condition; both are empty before registration.
     """
 
     KIND: ClassVar[Kind] = NODE
 
     unschedulable: bool
     taints: tuple[Taint, ...]
-    ready: bool
+    readiness: str
     pod_cidr: str
     kubelet_lease: str
+
+    @property
+    def ready(self) -> bool:
+        """Whether the kubelet says that the node can take pods."""
+        return self.readiness == "True"
 
     @classmethod
     def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
@@ -55,7 +66,7 @@ class Node(Record):
                 Taint(t["key"], t.get("value") or "", t["effect"], t.get("timeAdded") or "")
                 for t in spec.get("taints") or ()
             ),
-            ready=condition_is(obj, "Ready"),
+            readiness=(condition(obj, "Ready") or {}).get("status") or "",
             pod_cidr=spec.get("podCIDR") or "",
             kubelet_lease=status.get("kubeletLease") or "",
         )
