@@ -77,9 +77,6 @@ class EndlessBackoff(Iterable[float]):
 def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     """Settings of one Kopf operator, see DESIGN section 3."""
     settings = kopf.OperatorSettings()
-    settings.batching.batch_window = (
-        0  # the default of 0.1 s would be paid at each hop, four times until Running
-    )
     settings.queueing.idle_timeout = 1  # a worker task per object lives that long after its last event
     settings.posting.enabled = False
     settings.process.ultimate_exiting_timeout = (

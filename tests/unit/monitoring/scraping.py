@@ -1,6 +1,5 @@
 """Scrape the `kube_*` page of a cache and read it with prometheus_client's own parser."""
 
-import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from builders import RECORDS, cache_of
 from nestling.api.json import JsonObject
 from nestling.machinery.cache import Cache
 from nestling.machinery.records.base import Record
+from nestling.monitoring.gzip_parts import Part
 from nestling.monitoring.kube_state.page import KubeState
 
 Series = frozenset[tuple[str, str]]
@@ -56,7 +56,9 @@ class Scrape:
 def scrape_cache(cache: Cache, *, allowed_labels: Mapping[str, Sequence[str]] | None = None) -> Scrape:
     """One scrape of everything that a cache holds."""
     state = KubeState(cache, monotonic=time.monotonic, allowed_labels=allowed_labels)
-    parts = asyncio.run(state.scrape())
+    parts: list[Part] = []
+    for _ in state.steps(parts):
+        pass
     return Scrape(b"".join(text for part in parts for text in part.text()).decode())
 
 
