@@ -45,7 +45,7 @@ def standing(view: View, owner: Owner) -> Standing:
     Owners of kinds that we do not watch are taken to be there: nobody here can say otherwise.
     """
     kind = KIND_BY_NAME.get(owner.kind)
-    if kind is None or kind.plural not in {held.plural for held in view.kinds}:
+    if kind is None or not view.holds(kind):
         return "solid"
     found = view.find(kind, key_of(kind, view.cluster, owner.name))
     if found is None or found.uid != owner.uid:
@@ -63,7 +63,7 @@ def ancestors(view: View, record: Record) -> set[Uid]:
             continue
         found.add(owner.uid)
         kind = KIND_BY_NAME.get(owner.kind)
-        if kind is None or kind.plural not in {held.plural for held in view.kinds}:
+        if kind is None or not view.holds(kind):
             continue
         parent = view.find(kind, key_of(kind, view.cluster, owner.name))
         if parent is not None and parent.uid == owner.uid:

@@ -79,11 +79,10 @@ FINE: Final = {
 
 def contents(view: View, namespace: str) -> dict[Kind, list[Record]]:
     """Everything of our kinds in a virtual namespace, by kind; kinds without objects are left out."""
-    held = {kind.plural for kind in view.kinds}
     found = {
         kind: [record for record in view.every(kind) if record.key.namespace == namespace]
         for kind in SCOPED_KINDS
-        if kind.plural in held
+        if view.holds(kind)
     }
     return {kind: records for kind, records in found.items() if records}
 

@@ -159,8 +159,8 @@ def _work(view: View, change: Change) -> Iterable[Key]:
     if new.controller is None and new.active:
         found.update(
             (rs.key, None)
-            for rs in view.in_namespace(ReplicaSet, new.key.namespace)
-            if not rs.selector.everything and rs.selector.matches(new.labels)
+            for rs in view.selecting(ReplicaSet, new.key.namespace, new.labels)
+            if not rs.selector.everything
         )
     return found
 

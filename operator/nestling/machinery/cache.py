@@ -9,18 +9,25 @@ deletion.
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import Kind, Uid
+from nestling.api.selector import Selector
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.service import Service
+from nestling.machinery.records.workload import Deployment, ReplicaSet
 
 R = TypeVar("R", bound=Record)
 
 # UIDs that are gone: enough for every write that can still be in flight when its object goes.
 REMEMBERED_DELETIONS: Final = 20_000
+# Cluster, virtual namespace, and one label that the selector asks for (None if it asks for no plain one).
+SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Key, None]]
+# Kinds of which a changed object asks: which of you select me?
+SELECTING: Final = (Service, ReplicaSet, Deployment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Table(Generic[R]):
     Indexes are dictionaries used as ordered sets, so that iteration repeats itself.
     """
 
-    def __init__(self, record: type[R], *, by_label: bool = False) -> None:
+    def __init__(self, record: type[R], *, by_label: bool = False, by_selector: bool = False) -> None:
         self.record = record
         self.kind = record.KIND
         self.records: dict[Key, R] = {}
@@ -58,6 +65,7 @@ class Table(Generic[R]):
         self._named: dict[Uid, dict[Key, None]] = {}  # owners that do not control; nearly always empty
         self._on_node: dict[tuple[str, str], dict[Key, None]] = {}
         self._labelled: dict[tuple[str, str, str, str], dict[Key, None]] | None = {} if by_label else None
+        self._selecting: SelectorIndex | None = {} if by_selector else None
 
     def put(self, record: R) -> None:
         """Add or replace one object."""
@@ -100,6 +108,22 @@ class Table(Generic[R]):
             raise LookupError(f"{self.kind.name} is not indexed by label")
         return self._resolve(self._labelled.get((cluster, namespace, label, value)))
 
+    def count_labelled(self, cluster: str, namespace: str, label: str, value: str) -> int:
+        """How many objects of a virtual namespace carry this label."""
+        return len((self._labelled or {}).get((cluster, namespace, label, value), ()))
+
+    def selecting(self, cluster: str, namespace: str, labels: Mapping[str, str]) -> Iterator[R]:
+        """Objects of a virtual namespace whose selector matches these labels.
+
+        Asks only those that select one of the labels, or none by name. Only for kinds that have selectors.
+        """
+        if self._selecting is None:
+            raise LookupError(f"{self.kind.name} is not indexed by selector")
+        for pair in (*labels.items(), None):
+            for record in self._resolve(self._selecting.get((cluster, namespace, pair))):
+                if _selector_of(record).matches(labels):
+                    yield record
+
     def clusters(self) -> Iterable[str]:
         """Host namespaces that hold at least one object of this kind."""
         return tuple(self._clusters)
@@ -117,6 +141,17 @@ class Table(Generic[R]):
         if self._labelled is not None and (old is None or old.labels != record.labels):
             for label, value in record.labels.items():
                 self._labelled.setdefault((key.cluster, key.namespace, label, value), {})[key] = None
+        if self._selecting is not None and (old is None or _selector_of(old) != _selector_of(record)):
+            self._index_selector(self._selecting, key, _selector_of(record))
+
+    @staticmethod
+    def _index_selector(index: SelectorIndex, key: Key, selector: Selector) -> None:
+        if selector.nothing:
+            return
+        # Of several pairs the one that fewest select: a label that all objects share would tell nothing.
+        places = [(key.cluster, key.namespace, pair) for pair in selector.equals]
+        rarest = min(places, key=lambda place: len(index.get(place, ())), default=None)
+        index.setdefault(rarest or (key.cluster, key.namespace, None), {})[key] = None
 
     def _unindex(self, old: R, new: R | None) -> None:
         key = old.key
@@ -129,6 +164,16 @@ class Table(Generic[R]):
         if self._labelled is not None and (new is None or new.labels != old.labels):
             for label, value in old.labels.items():
                 _discard(self._labelled, (key.cluster, key.namespace, label, value), key)
+        if self._selecting is not None:
+            before = _selector_of(old)
+            if new is None or _selector_of(new) != before:
+                for pair in (*before.equals, None):
+                    _discard(self._selecting, (key.cluster, key.namespace, pair), key)
+
+
+def _selector_of(record: Record) -> Selector:
+    """The selector of a record of a kind that has one."""
+    return cast("Service | ReplicaSet | Deployment", record).selector
 
 
 def _places(record: Record) -> Iterator[tuple[str, Any]]:
@@ -157,7 +202,9 @@ class Cache:
 
     def __init__(self, records: Iterable[type[Record]]) -> None:
         self._tables: dict[str, Table[Any]] = {
-            record.KIND.plural: Table(record, by_label=record.KIND.plural == "virtualpods")
+            record.KIND.plural: Table(
+                record, by_label=issubclass(record, Pod), by_selector=issubclass(record, SELECTING)
+            )
             for record in records
         }
         self._gone: OrderedDict[Uid, None] = OrderedDict()

@@ -1,6 +1,6 @@
 """What a reconciler may look at: the cache of one cluster and the time, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from nestling.api.kinds import Kind, Uid
@@ -61,10 +61,9 @@ class View:
         """
         return self._cache.watching_since
 
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """Kinds that the cache holds; of others nobody here can say whether an object exists."""
-        return self._cache.kinds
+    def holds(self, kind: Kind) -> bool:
+        """Whether the cache holds this kind; of others nobody here can say whether an object exists."""
+        return self._cache.holds(kind)
 
     def find(self, kind: Kind, key: Key) -> Record | None:
         """The object of a kind that is known only at run time, or None."""
@@ -92,8 +91,14 @@ class View:
         if selector.nothing:
             return iter(())
         if selector.equals:
-            lists = [list(table.labelled(self.cluster, namespace, *label)) for label in selector.equals]
-            candidates = iter(min(lists, key=len))
+            rarest = min(
+                selector.equals, key=lambda pair: table.count_labelled(self.cluster, namespace, *pair)
+            )
+            candidates = table.labelled(self.cluster, namespace, *rarest)
         else:
             candidates = self.in_namespace(Pod, namespace)
         return (pod for pod in candidates if selector.matches(pod.labels))
+
+    def selecting(self, record: type[R], namespace: str, labels: Mapping[str, str]) -> Iterator[R]:
+        """Objects of a kind with selectors, in a virtual namespace, whose selector matches these labels."""
+        return self._cache.table(record).selecting(self.cluster, namespace, labels)

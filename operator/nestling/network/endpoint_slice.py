@@ -320,14 +320,13 @@ def _selecting_services(view: View, change: Change) -> Iterable[Key]:
     old, new = change.old, change.new
     if isinstance(old, Pod) and isinstance(new, Pod) and _looks_of(old) == _looks_of(new):
         return ()
-    labels = [record.labels for record in (old, new) if isinstance(record, Pod)]
-    if not any(isinstance(record, Pod) and record.ip for record in (old, new)):
+    pods = [record for record in (old, new) if isinstance(record, Pod)]
+    if not any(pod.ip for pod in pods):
         return ()  # a pod without an address is nobody's endpoint, and was none
-    return [
-        service.key
-        for service in view.in_namespace(Service, change.key.namespace)
-        if any(map(service.selector.matches, labels))
-    ]
+    if len(pods) == 2 and pods[0].labels == pods[1].labels:
+        del pods[0]
+    namespace = change.key.namespace
+    return {s.key: None for pod in pods for s in view.selecting(Service, namespace, pod.labels)}
 
 
 def _looks_of(pod: Pod) -> tuple[object, ...]:

@@ -189,7 +189,7 @@ def settle(cache: Cache, *, most: int = 50) -> list[str]:
         view = View(cache, "team-a", NOW)
         plans = [
             garbage.reconcile(view, garbage.garbage_key(one))
-            for kind in view.kinds
+            for kind in cache.kinds
             for one in view.every(kind)
         ]
         write = next((write for plan in plans for write in plan.writes), None)

@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 
-from nestling.api.kinds import POD, Uid
+from builders import a_replica_set, a_service, cache_of
+from nestling.api.json import JsonObject
+from nestling.api.kinds import POD, SERVICE, Uid
 from nestling.api.selector import Selector
 from nestling.machinery.cache import Cache
 from nestling.machinery.names import Key
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.service import Service
+from nestling.machinery.records.workload import ReplicaSet
 from nestling.machinery.view import View
 
 WEB = Key("team-a", "default", "web")
@@ -147,3 +151,49 @@ def test_the_view_selects_pods_of_one_virtual_namespace(
 
 def test_settings_hold_without_a_virtual_cluster(cache: Cache) -> None:
     assert View(cache, "team-a", 0.0).settings.service_cidr == "10.96.0.0/16"
+
+
+def service(
+    name: str, version: int, selector: dict[str, str] | None, namespace: str = "default"
+) -> JsonObject:
+    return a_service(name, version=version, namespace=namespace, spec={"selector": selector})
+
+
+def selecting(cache: Cache, **labels: str) -> list[str]:
+    return [one.key.name for one in cache.table(Service).selecting("team-a", "default", labels)]
+
+
+def test_objects_are_found_by_the_labels_they_select() -> None:
+    cache = cache_of(
+        service("web", 1, {"app": "web", "part-of": "shop"}),
+        service("api", 1, {"app": "api", "part-of": "shop"}),
+        service("all", 1, {"part-of": "shop"}),
+        service("none", 1, None),
+        service("elsewhere", 1, {"app": "web"}, namespace="other"),
+    )
+    assert selecting(cache, app="web") == []
+    assert sorted(selecting(cache, app="web", **{"part-of": "shop"})) == ["all", "web"]
+    assert selecting(cache, **{"part-of": "shop"}) == ["all"]
+
+
+def test_a_selector_without_plain_pairs_is_asked_about_all_labels() -> None:
+    expression = {"matchExpressions": [{"key": "app", "operator": "Exists"}]}
+    table = cache_of(a_replica_set("any", selector=expression), a_replica_set("all", selector={})).table(
+        ReplicaSet
+    )
+    found = [[one.key.name for one in table.selecting("team-a", "default", x)] for x in ({"app": "x"}, {})]
+    assert found == [["any", "all"], ["all"]]
+
+
+def test_a_changed_or_deleted_selector_is_forgotten() -> None:
+    cache = cache_of(service("web", 1, {"app": "web", "tier": "front"}))
+    cache.see(SERVICE, service("web", 2, {"app": "site"}))
+    assert selecting(cache, app="web", tier="front") == []
+    assert selecting(cache, app="site") == ["web"]
+    cache.see(SERVICE, service("web", 3, {"app": "site"}), deleted=True)
+    assert selecting(cache, app="site") == []
+
+
+def test_a_kind_without_selectors_cannot_be_asked(cache: Cache) -> None:
+    with pytest.raises(LookupError):
+        next(cache.table(Pod).selecting("team-a", "default", {}))

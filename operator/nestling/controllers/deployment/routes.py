@@ -30,8 +30,8 @@ def work(view: View, change: Change) -> Iterable[Key]:
     if new is not None and new.controller is None and not new.deleting:
         found.update(
             (one.key, None)
-            for one in view.in_namespace(Deployment, new.key.namespace)
-            if not one.selector.everything and one.selector.matches(new.labels)
+            for one in view.selecting(Deployment, new.key.namespace, new.labels)
+            if not one.selector.everything
         )
     return found
 
