@@ -408,6 +408,14 @@ def _changes() -> Iterator[Frozen]:
     yield Frozen("new label", pod, (), (("metadata.labels", {"a": "b"}),))
     yield _frozen("another restart policy", pod, "spec.restartPolicy", "Always", "Never")
     yield _frozen("host network", pod, "spec.hostNetwork", False, True)
+    yield Frozen("host name added", pod, (), (("spec.hostname", "a"),), ("hostname",))
+    yield Frozen("host name removed", pod, (("spec.hostname", "a"),), (), ("hostname",))
+    yield Frozen(
+        "priority class removed", pod, (("spec.priorityClassName", "a"),), (), ("priorityClassName",)
+    )
+    yield Frozen(
+        "first gate added", pod, (), (("spec.schedulingGates", [{"name": "a.b/c"}]),), ("schedulingGates",)
+    )
     yield _frozen("another scheduler", pod, "spec.schedulerName", "a", "b")
     yield _frozen("another priority", pod, "spec.priority", 1, 2)
     yield Frozen("priority from admission", pod, (), (("spec.priority", 2),))

@@ -99,13 +99,8 @@ class VirtualNamespace(Schema):
 class VirtualPodSpec(PodSpec):
     """What runs in the pod, and where it may run; most of it is settled when the pod is made."""
 
-    validations = (
-        *PodSpec.validations,
-        rules.NODE_NAME_ONCE,
-        rules.GATES_ONLY_GO,
-        rules.POD_CONTAINERS_KEPT,
-        *rules.POD_UNCHANGED,
-    )
+    validations = (*PodSpec.validations, rules.NODE_NAME_STAYS, rules.POD_FIELDS_STAY)
+    field_rules = rules.POD_FIELDS
 
     enable_service_links: bool | None = True
     """Whether Services appear as environment variables."""

@@ -5,6 +5,7 @@ docstrings become descriptions. What pydantic has no word for (`x-kubernetes-*`)
 that only show in the JSON schema. The CRD generator reads that; the loops import none of it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, TypeVar
@@ -117,6 +118,8 @@ class Schema(BaseModel):
 
     validations: ClassVar[tuple[Rule, ...]] = ()
     """Rules about the object as a whole."""
+    field_rules: ClassVar[Mapping[str, tuple[Rule, ...]]] = {}
+    """Rules about one field each, by its JSON name, on top of those that its annotation has."""
     atomic: ClassVar[bool] = False
     """Whether server-side apply takes the object as one piece."""
 
@@ -128,6 +131,10 @@ class Schema(BaseModel):
             schema["x-kubernetes-map-type"] = "atomic"
         if cls.validations:
             schema["x-kubernetes-validations"] = [rule.as_json() for rule in cls.validations]
+        for name, added in cls.field_rules.items():
+            place = schema["properties"][name]
+            standing = place.get("x-kubernetes-validations", [])
+            place["x-kubernetes-validations"] = [*standing, *(rule.as_json() for rule in added)]
         return reference
 
 
