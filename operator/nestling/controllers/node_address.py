@@ -11,8 +11,10 @@ import ipaddress
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
+from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, NODE
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route
@@ -26,6 +28,7 @@ from nestling.machinery.view import View
 # twice.
 BLOCK_MASK: Final = {4: 24, 6: 64}
 COMPONENT: Final = "cidrAllocator"
+BURST: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +89,38 @@ def free_blocks(view: View, *, from_the_top: bool = False) -> Iterator[str]:
 
 
 def reconcile(view: View, key: Key) -> Plan:
-    """Plan the block of one node that has none."""
+    """Plan the block of one node that has none, and those of others that wait with it.
+
+    Finding what is free means asking all nodes: once for a crowd that comes together, not once for each.
+    """
     node = view.get(Node, key)
     if node is None or node.deleting:
         return Plan.done("no node to give addresses to")
     if node.pod_cidr:
         return Plan.done("has its addresses")
-    cidr = next(free_blocks(view, from_the_top=True), None)
-    if cidr is None:
+    others = (
+        other
+        for other in view.all(Node)
+        if other.uid != node.uid and not other.pod_cidr and not other.deleting
+    )
+    crowd = islice((node, *others), BURST)
+    # The first of the two to run out ends it; a node of the crowd that gets none will look for itself.
+    given = list(zip(free_blocks(view, from_the_top=True), crowd, strict=False))
+    if not given:
         return Plan.of(_no_block(node), why=f"no block left in {view.settings.pod_cidr}")
     return Plan.of(
-        Patch(NODE, key, node.uid, {"spec": {"podCIDR": cidr, "podCIDRs": [cidr]}}, version=node.version),
-        why="gets a block of pod addresses",
+        *(_given(other, cidr) for cidr, other in given), why=f"{len(given)} nodes get blocks of pod addresses"
     )
 
 
 def cluster_of(key: Key) -> str:
     """The lane of all loops that hand out blocks of one cluster."""
     return key.cluster
+
+
+def _given(node: Node, cidr: str) -> Patch:
+    spec: JsonObject = {"podCIDR": cidr, "podCIDRs": [cidr]}
+    return Patch(NODE, node.key, node.uid, {"spec": spec}, version=node.version)
 
 
 def _no_block(node: Node) -> Emit:

@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import CLUSTER, SERVICE
+from nestling.api.kinds import CLUSTER, SERVICE, Uid
 from nestling.machinery.cache import Change
 from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.controller import Controller, Route
@@ -42,10 +42,13 @@ def waiting(service: Service) -> bool:
 
 
 def older(view: View, service: Service) -> list[Service]:
-    """The services whose claims come before those of `service`, in order."""
-    mine = (service.created_at, service.uid)
-    ahead = [other for other in view.all(Service) if (other.created_at, other.uid) < mine]
-    return sorted(ahead, key=lambda other: (other.created_at, other.uid))
+    """The services whose claims come before those of `service`, in no order."""
+    mine = _rank(service)
+    return [other for other in view.all(Service) if _rank(other) < mine]
+
+
+def _rank(service: Service) -> tuple[float, Uid]:
+    return service.created_at, service.uid
 
 
 def reconcile(view: View, key: Key) -> Plan:
@@ -63,9 +66,8 @@ def reconcile(view: View, key: Key) -> Plan:
 
     allocator = Allocator.of(view.all(Service), networks, settings.node_port_first, settings.node_port_last)
     ahead = older(view, service)
-    for other in ahead:
-        if waiting(other):
-            complete(other, other.body.get("spec") or {}, allocator)
+    for other in sorted(filter(waiting, ahead), key=_rank):
+        complete(other, other.body.get("spec") or {}, allocator)
     done = complete(service, spec, allocator, ahead)
     change = changes(spec, done.spec)
     problem = Problem("Refused", view.refusal) if view.refusal else done.problem

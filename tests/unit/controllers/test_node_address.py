@@ -57,6 +57,14 @@ def test_nodes_of_one_cluster_are_given_their_blocks_one_after_the_other() -> No
         assert loop.lane(Key("team-a", "", "one")) != loop.lane(Key("team-b", "", "one"))
 
 
+def test_nodes_that_wait_together_are_served_together() -> None:
+    wait = [a_node(name) for name in ("a", "b", "c", "d")]
+    going = a_node("going", deleting_at=NOW, finalizers=["x/y"])
+    plan = node_address.reconcile(view_of(SMALL, *wait, going, held("h", "10.0.2.0/24")), key_for(wait[1]))
+    given = [(w.key.name, w.body["spec"]["podCIDR"]) for w in plan.writes if isinstance(w, Patch)]
+    assert given == [("b", "10.0.3.0/24"), ("a", "10.0.1.0/24"), ("c", "10.0.0.0/24")]
+
+
 def test_exhausted_network_is_told_to_the_user() -> None:
     node = a_node("n")
     view = view_of(node, a_cluster({"podCIDR": "10.0.0.0/24"}), held("a", "10.0.0.0/24"))
