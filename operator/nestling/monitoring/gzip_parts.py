@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, reduce
-from typing import Final
+from typing import Any, Final
 
 # Level 1: lines of one family differ in a few words, and more effort finds little more.
 _LEVEL: Final = 1
@@ -49,20 +49,25 @@ class GrowingPart:
     """A part in the making."""
 
     def __init__(self) -> None:
-        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY)
+        # Made for the first text: many parts get theirs only at the end, one after the other.
+        self._deflate: Any = None
         self._data: list[bytes] = []
         self._length = 0
         self._crc = 0
 
     def write(self, text: bytes) -> None:
         """Add text."""
+        if self._deflate is None:
+            self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW_BITS, _MEMORY)
         self._length += len(text)
         self._crc = zlib.crc32(text, self._crc)
         self._data.append(self._deflate.compress(text))
 
     def finish(self) -> Part:
         """The finished part; nothing may be written afterwards."""
-        self._data.append(self._deflate.flush(zlib.Z_FULL_FLUSH))
+        if self._deflate is not None:
+            self._data.append(self._deflate.flush(zlib.Z_FULL_FLUSH))
+            self._deflate = None
         return Part(b"".join(self._data), self._length, self._crc)
 
 

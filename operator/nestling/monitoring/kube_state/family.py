@@ -18,7 +18,7 @@ Page: TypeAlias = Mapping["Family", "Section"]
 
 _UNSAFE: Final = re.compile(r'[\\"\n]')
 # Lines that wait to be compressed together: enough to make the call cheap, few enough to weigh nothing.
-_BATCH: Final = 128
+_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
