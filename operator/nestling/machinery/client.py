@@ -43,7 +43,7 @@ NO_QUERY: Final[Mapping[str, str]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came back: HTTP status, headers (names in lower case), body."""
+    """What came back: HTTP status, headers of an error (names in lower case), body."""
 
     status: int
     headers: Mapping[str, str]
@@ -318,9 +318,9 @@ class HttpTransport:
                 method, path, params=query or None, data=body, headers=headers
             ) as response:
                 data = await response.read()
-                return Answer(
-                    response.status, {name.lower(): value for name, value in response.headers.items()}, data
-                )
+                # Only an error's headers are of use, and ten of them per answer add up.
+                named = response.headers.items() if response.status >= 400 else ()
+                return Answer(response.status, {name.lower(): value for name, value in named}, data)
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
             raise Unavailable(f"no answer to {method} {path}: {error or type(error).__name__}") from error
 

@@ -7,18 +7,45 @@ login.
 import asyncio
 import os
 import ssl
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nestling.machinery.client import Client, Credentials, HttpTransport
 from nestling.machinery.errors import NestlingError
 
+REMEMBERED_S: Final = 10.0
+
 
 class NoHost(NestlingError):
     """There is no cluster to talk to, or its configuration cannot be used."""
+
+
+class Remembered:
+    """The Authorization header, asked for anew only every ten seconds.
+
+    Asking may need a thread, and a thread for each request cost as much as sending it. A header that is so
+    much older does no harm: tokens are renewed minutes before they expire.
+    """
+
+    def __init__(
+        self, ask: Callable[[], Awaitable[str | None]], *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask = ask
+        self._monotonic = monotonic
+        self._header: str | None = None
+        self._good_until = float("-inf")
+
+    async def __call__(self) -> str | None:
+        """The header of the moment."""
+        now = self._monotonic()
+        if now >= self._good_until:
+            self._header = await self._ask()
+            self._good_until = now + REMEMBERED_S
+        return self._header
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +95,7 @@ class Login:
 
     def credentials(self) -> Credentials:
         """What the HTTP transport needs."""
-        return Credentials(self.server, self.tls(), self.authorization_off_loop)
+        return Credentials(self.server, self.tls(), Remembered(self.authorization_off_loop))
 
 
 def log_in(kubeconfig: Path | None = None, context: str | None = None) -> Login:
