@@ -8,6 +8,8 @@ import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import orjson
+
 from nestling.api.json import JsonObject
 from nestling.api.kinds import (
     BY_PLURAL,
@@ -21,6 +23,7 @@ from nestling.api.kinds import (
     SERVICE,
     Kind,
 )
+from nestling.controllers.node_template import applied_names
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import timestamp, timestamp_micro
 from nestling.machinery.names import Key, host_name, key_of
@@ -29,7 +32,7 @@ from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
-from nestling.machinery.records.pool import NodePool
+from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 from nestling.machinery.view import View
@@ -199,6 +202,18 @@ def a_node_pool(
     return an_object(
         NODE_POOL, name, spec={"replicas": replicas, "template": template or {}}, status=status, **meta
     )
+
+
+def a_pooled_node(pool: JsonObject, index: int, **more: Any) -> JsonObject:
+    """A node of `pool` as the pool would have created it, without its address block."""
+    name: str = pool["metadata"]["name"]
+    template: JsonObject = pool["spec"].get("template") or {}
+    meta: JsonObject = template.get("metadata") or {}
+    applied = orjson.dumps(applied_names(template), option=orjson.OPT_SORT_KEYS).decode()
+    more.setdefault("labels", {**(meta.get("labels") or {}), POOL_LABEL: name})
+    more.setdefault("annotations", {**(meta.get("annotations") or {}), POOL_APPLIED: applied})
+    more.setdefault("spec", dict(template.get("spec") or {}))
+    return a_node(f"{name}-{index}", owner=pool, **more)
 
 
 def a_lease(

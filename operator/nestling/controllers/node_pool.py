@@ -1,44 +1,33 @@
 """Keep as many VirtualNodes of one shape as a VirtualNodePool asks for.
 
 Nodes are named `<pool>-<index>`, lowest free index first, and created complete: owner, labels, capacity and
-a block of pod addresses in one write. What the template names (labels, annotations, taints, fields of
-`spec`) the pool keeps as the template says, key by key; keys that others added stay. What the template
-*used* to name is remembered on the node in the annotation `nestling.dev/pool-applied`, as names without
-values, and removed when the template drops it. Going down, the first to go are the unready, then the
-unschedulable, then those with the fewest pods, then the youngest index. Creating a node with a not-ready
-taint would cost a second write to take it off again; the scheduler leaves unregistered nodes alone instead.
+a block of pod addresses in one write. Going down, the first to go are the unready, then the unschedulable,
+then those with the fewest pods, then the youngest index. What a node looks like, and what a change of the
+template changes on it, is `node_template`'s.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, NODE, NODE_POOL
 from nestling.controllers.node_address import cluster_of, free_blocks
+from nestling.controllers.node_template import node_body, pool_label
 from nestling.controllers.pool_size import living, node_limit, shortfalls
 from nestling.machinery.cache import Change
 from nestling.machinery.conditions import conditions_of, with_condition, without_condition
 from nestling.machinery.controller import Controller, Route, own_key, owner_key
-from nestling.machinery.names import Key, suffix
+from nestling.machinery.names import Key
 from nestling.machinery.plan import Create, Delete, Emit, Patch, Plan, Write
 from nestling.machinery.records.node import Node
-from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
+from nestling.machinery.records.pool import POOL_LABEL, NodePool
 from nestling.machinery.view import View
 
 # Creates or deletes per look, as the controllers of Kubernetes have it (controller.BurstReplicas).
 BURST: Final = 500
 COMPONENT: Final = "node-pool-controller"
-# A node's own loops decide these, whatever a template says.
-NOT_FROM_TEMPLATE: Final = frozenset({"podCIDR", "podCIDRs", "taints", "unschedulable"})
-
-
-def pool_label(pool: NodePool) -> str:
-    """The pool's name as a label value: at most 63 characters, made unique where it had to be cut."""
-    name = pool.key.name
-    return name if len(name) <= 63 else f"{name[:57]}-{suffix(name)}"
 
 
 def free_names(view: View, pool: NodePool) -> Iterator[str]:
@@ -58,94 +47,8 @@ def retirement_order(view: View, node: Node) -> tuple[bool, bool, int, int]:
     return node.ready, not node.unschedulable, pods, -(int(index) if index.isdecimal() else 0)
 
 
-def applied_names(template: JsonObject) -> JsonObject:
-    """What a template names, without the values: enough to know later what is ours to take away."""
-    meta: JsonObject = template.get("metadata") or {}
-    spec: JsonObject = template.get("spec") or {}
-    named = {
-        "labels": sorted(meta.get("labels") or ()),
-        "annotations": sorted(meta.get("annotations") or ()),
-        "spec": sorted(set(spec) - NOT_FROM_TEMPLATE),
-        "capacity": sorted(spec.get("capacity") or ()),
-        "taints": sorted(_taint_name(taint) for taint in spec.get("taints") or ()),
-    }
-    return {kind: names for kind, names in named.items() if names}
-
-
-def new_node(pool: NodePool, template: JsonObject, name: str, block: str | None) -> Create:
-    """The write that creates one node, with everything that would otherwise cost a further write."""
-    meta: JsonObject = template.get("metadata") or {}
-    spec: JsonObject = template.get("spec") or {}
-    labels = {
-        # The kubelet would add these at registration; here they are free.
-        "kubernetes.io/arch": "amd64",
-        "kubernetes.io/hostname": name,
-        "kubernetes.io/os": "linux",
-        **(meta.get("labels") or {}),
-        POOL_LABEL: pool_label(pool),
-    }
-    node_spec = {field: value for field, value in spec.items() if field not in {"podCIDR", "podCIDRs"}}
-    if block is not None:
-        node_spec.update(podCIDR=block, podCIDRs=[block])
-    key = Key(pool.key.cluster, "", name)
-    body: JsonObject = {
-        "apiVersion": NODE.api_version,
-        "kind": NODE.name,
-        "metadata": {
-            "name": key.host_name,
-            "namespace": key.cluster,
-            "labels": labels,
-            "annotations": {**(meta.get("annotations") or {}), POOL_APPLIED: _text(applied_names(template))},
-            "ownerReferences": [pool.as_owner().to_json()],
-        },
-        "spec": node_spec,
-    }
-    return Create(NODE, key, body, on_failure=lambda why: _failed(pool, name, why))
-
-
-def template_patch(pool: NodePool, template: JsonObject, node: Node) -> Patch | None:
-    """What must change on `node` to be as the template says, or None. Foreign keys are left alone."""
-    body = node.body
-    meta: JsonObject = body["metadata"]
-    spec: JsonObject = body.get("spec") or {}
-    annotations: JsonObject = meta.get("annotations") or {}
-    named = applied_names(template)
-    before = _applied(annotations.get(POOL_APPLIED))
-    wanted: JsonObject = template.get("metadata") or {}
-    wanted_spec: JsonObject = template.get("spec") or {}
-
-    labels = {**(wanted.get("labels") or {}), POOL_LABEL: pool_label(pool)}
-    label_changes = _changes(meta.get("labels") or {}, labels, before.get("labels", ()))
-    annotation_changes = _changes(
-        annotations,
-        {**(wanted.get("annotations") or {}), POOL_APPLIED: _text(named)},
-        before.get("annotations", ()),
-    )
-    plain = {field: wanted_spec[field] for field in named.get("spec", ()) if field != "capacity"}
-    spec_changes = _changes(spec, plain, [field for field in before.get("spec", ()) if field != "capacity"])
-    capacity = _changes(
-        spec.get("capacity") or {}, wanted_spec.get("capacity") or {}, before.get("capacity", ())
-    )
-    if capacity:
-        spec_changes["capacity"] = capacity
-    taints = _taints(spec.get("taints") or [], wanted_spec.get("taints") or [], before.get("taints", ()))
-    if taints is not None:
-        spec_changes["taints"] = taints
-
-    change: JsonObject = {}
-    parts = {"labels": label_changes, "annotations": annotation_changes}
-    if metadata := {part: changes for part, changes in parts.items() if changes}:
-        change["metadata"] = metadata
-    if spec_changes:
-        change["spec"] = spec_changes
-    if not change:
-        return None
-    # Taints are a list that the node lifecycle writes too: replace it only as we saw it.
-    return Patch(NODE, node.key, node.uid, change, version=node.version if taints is not None else None)
-
-
 def reconcile(view: View, key: Key) -> Plan:
-    """Plan the nodes of one pool: template first, then too many or too few, then the status."""
+    """Plan the nodes of one pool: its status, then those that are too many or too few."""
     pool = view.get(NodePool, key)
     if pool is None or pool.deleting:
         return Plan.done("no pool to keep")  # its nodes go with their owner
@@ -163,13 +66,13 @@ def reconcile(view: View, key: Key) -> Plan:
     if surplus:
         nodes.sort(key=lambda node: retirement_order(view, node))
         writes += [Delete(NODE, node.key, node.uid) for node in nodes[: min(surplus, BURST)]]
-    kept = nodes[surplus:]
-    writes += filter(None, (template_patch(pool, template, node) for node in kept))
     blocks: list[str | None] = [*islice(free_blocks(view), create)] if create else []
     names = free_names(view, pool)
     for position in range(create):
         block = blocks[position] if position < len(blocks) else None
-        writes.append(new_node(pool, template, next(names), block))
+        node = Key(pool.key.cluster, "", next(names))
+        new = node_body(pool, template, node, block)
+        writes.append(Create(NODE, node, new, on_failure=partial(_failed, pool, node.name)))
     more = lacking.get(pool.uid, 0) > create or surplus > BURST
     return Plan(
         tuple(writes),
@@ -221,59 +124,19 @@ def _trouble(view: View, pool: NodePool, have: int, lacking: int) -> JsonObject 
     return None
 
 
-def _changes(have: JsonObject, want: JsonObject, before: Iterable[str]) -> JsonObject:
-    """Merge patch that takes the map `have` to `want` and drops what `before` named and `want` does not."""
-    changes: dict[str, Any] = {name: value for name, value in want.items() if have.get(name) != value}
-    changes |= {name: None for name in before if name in have and name not in want}
-    return changes
-
-
-def _taints(have: list[JsonObject], want: list[JsonObject], before: Iterable[str]) -> list[JsonObject] | None:
-    """The whole new list of taints, or None if it stays. A taint is the same by key and effect."""
-    wanted = {_taint_name(taint): taint for taint in want}
-    dropped = set(before) - wanted.keys()
-    result: list[JsonObject] = []
-    for taint in have:
-        name = _taint_name(taint)
-        if name in dropped:
-            continue
-        template = wanted.pop(name, None)
-        if template is not None and (template.get("value") or "") != (taint.get("value") or ""):
-            result.append(template)
-        else:
-            result.append(taint)
-    result += wanted.values()
-    return result if result != have else None
-
-
-def _taint_name(taint: JsonObject) -> str:
-    return f"{taint.get('key')}:{taint.get('effect')}"
-
-
-def _text(value: JsonObject) -> str:
-    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
-
-
-def _applied(text: str | None) -> dict[str, list[str]]:
-    """What a node says its template named last; nothing if the annotation is gone or unreadable."""
-    try:
-        found: Any = orjson.loads(text or "{}")
-        return {str(kind): [str(name) for name in names] for kind, names in found.items()}
-    except (ValueError, AttributeError, TypeError):
-        return {}
-
-
 def _failed(pool: NodePool, name: str, why: str) -> Emit:
     message = f"Error creating node {name}: {why}"
     return Emit(NODE_POOL, pool.key, pool.uid, "Warning", "FailedCreate", message, COMPONENT)
 
 
-def _pools_in_need(view: View, change: Change) -> Iterable[Key]:
-    """Pools that lack nodes: room or addresses may have come free, or the limit may have changed."""
+def _all_pools(view: View, change: Change) -> Iterable[Key]:
+    """All pools, for any may lack nodes: room or addresses have come free, or the limit has changed.
+
+    They are few, and counting their nodes for each of a thousand that go would cost more than a look at them.
+    """
     if change.kind is NODE and change.new is not None and not change.new.deleting:
         return ()
-    lacking = [pool for pool in view.all(NodePool) if pool.replicas > sum(1 for _ in living(view, pool))]
-    return [pool.key for pool in lacking]
+    return [pool.key for pool in view.all(NodePool)]
 
 
 CONTROLLER: Final = Controller(
@@ -282,8 +145,8 @@ CONTROLLER: Final = Controller(
     concerns={
         NODE_POOL: (Route(own_key),),
         # A thousand nodes coming up make a thousand changes; their count is wanted a few times a second.
-        NODE: (Route(owner_key(NODE_POOL), delay_s=0.25), Route(_pools_in_need, delay_s=0.5)),
-        CLUSTER: (Route(_pools_in_need),),
+        NODE: (Route(owner_key(NODE_POOL), delay_s=0.25), Route(_all_pools, delay_s=0.5)),
+        CLUSTER: (Route(_all_pools),),
     },
     lane=cluster_of,
 )

@@ -17,6 +17,7 @@ from nestling.controllers import (
     node_heartbeat,
     node_lifecycle,
     node_pool,
+    node_template,
     pod_garbage,
     replica_set,
     taint_eviction,
@@ -127,6 +128,7 @@ ROLES: Final[Mapping[str, Role]] = {
             EVERYTHING,
             controllers=(
                 node_pool.CONTROLLER,
+                node_template.CONTROLLER,
                 node_address.CONTROLLER,
                 node_heartbeat.CONTROLLER,
                 node_lifecycle.CONTROLLER,

@@ -1,25 +1,23 @@
-"""Node pools: how many nodes, which names and addresses, what a template changes, who goes first."""
+"""Node pools: how many nodes, which names and addresses, who goes first."""
 
-import orjson
 import pytest
 
-from builders import NOW, a_cluster, a_condition, a_node, a_node_pool, a_pod, key_for, view_of
+from builders import (
+    NOW,
+    a_cluster,
+    a_condition,
+    a_node,
+    a_node_pool,
+    a_pod,
+    a_pooled_node,
+    key_for,
+    view_of,
+)
 from nestling.api.json import JsonObject
-from nestling.api.kinds import NODE, NODE_POOL
+from nestling.api.kinds import NODE_POOL
 from nestling.controllers import node_pool
 from nestling.machinery.plan import Create, Delete, Patch, Plan
-from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL
-
-
-def of_pool(pool: JsonObject, index: int, **more: object) -> JsonObject:
-    """A node of `pool` as the pool would have created it, without its address block."""
-    name = f"{pool['metadata']['name']}-{index}"
-    template = pool["spec"].get("template") or {}
-    labels = {**(template.get("metadata", {}).get("labels") or {}), POOL_LABEL: pool["metadata"]["name"]}
-    applied = orjson.dumps(node_pool.applied_names(template), option=orjson.OPT_SORT_KEYS).decode()
-    annotations = {**(template.get("metadata", {}).get("annotations") or {}), POOL_APPLIED: applied}
-    given = {"labels": labels, "annotations": annotations, "spec": dict(template.get("spec") or {}), **more}
-    return a_node(name, owner=pool, **given)  # type: ignore[arg-type]  # keywords of a_node, passed through
+from nestling.machinery.records.pool import POOL_LABEL
 
 
 def plan_for(pool: JsonObject, *others: JsonObject, refusal: str = "") -> Plan:
@@ -32,10 +30,6 @@ def created(plan: Plan) -> list[str]:
 
 def deleted(plan: Plan) -> list[str]:
     return [write.key.name for write in plan.writes if isinstance(write, Delete)]
-
-
-def patches(plan: Plan) -> list[Patch]:
-    return [write for write in plan.writes if isinstance(write, Patch) and write.kind is NODE]
 
 
 def status(plan: Plan) -> JsonObject:
@@ -59,7 +53,7 @@ def test_missing_nodes_are_created_under_the_lowest_free_names(
     replicas: int, present: list[int], expected: list[str]
 ) -> None:
     pool = a_node_pool("big", replicas=replicas)
-    assert created(plan_for(pool, *(of_pool(pool, index) for index in present))) == expected
+    assert created(plan_for(pool, *(a_pooled_node(pool, index) for index in present))) == expected
 
 
 def test_name_taken_by_a_node_of_somebody_else_is_skipped() -> None:
@@ -67,7 +61,7 @@ def test_name_taken_by_a_node_of_somebody_else_is_skipped() -> None:
 
 
 def test_node_that_is_being_deleted_keeps_its_name_but_does_not_count() -> None:
-    going = of_pool(POOL, 0, deleting_at=NOW, finalizers=["x/y"])
+    going = a_pooled_node(POOL, 0, deleting_at=NOW, finalizers=["x/y"])
     assert created(plan_for(POOL, going)) == ["big-1", "big-2", "big-3"]
 
 
@@ -123,7 +117,7 @@ def test_thousand_nodes_come_in_two_looks_without_waiting() -> None:
     assert created(plan) == [f"big-{index}" for index in range(500)]
     assert plan.wake_at == NOW
     first = [write.body for write in plan.writes if isinstance(write, Create)]
-    held = [of_pool(pool, i, spec=body["spec"]) for i, body in enumerate(first)]
+    held = [a_pooled_node(pool, i, spec=body["spec"]) for i, body in enumerate(first)]
     rest = plan_for(pool, *held)
     blocks = [w.body["spec"]["podCIDR"] for w in (*plan.writes, *rest.writes) if isinstance(w, Create)]
     assert len(blocks) == len(set(blocks)) == 1000
@@ -153,7 +147,7 @@ def test_limit_becomes_a_condition_that_says_what_to_do() -> None:
 
 
 def test_lowered_limit_deletes_nothing() -> None:
-    plan = plan_for(POOL, *(of_pool(POOL, i) for i in range(3)), a_cluster({"limits": {"maxNodes": 1}}))
+    plan = plan_for(POOL, *(a_pooled_node(POOL, i) for i in range(3)), a_cluster({"limits": {"maxNodes": 1}}))
     assert deleted(plan) == created(plan) == []
 
 
@@ -183,11 +177,11 @@ def test_refused_creation_becomes_a_condition_and_is_tried_again() -> None:
 def test_surplus_goes_unready_then_cordoned_then_empty_then_high_index() -> None:
     pool = a_node_pool("big", replicas=0)
     nodes = [
-        of_pool(pool, 0),
-        of_pool(pool, 1),
-        of_pool(pool, 2),
-        of_pool(pool, 10, spec={"unschedulable": True}),
-        of_pool(pool, 3, ready=False),
+        a_pooled_node(pool, 0),
+        a_pooled_node(pool, 1),
+        a_pooled_node(pool, 2),
+        a_pooled_node(pool, 10, spec={"unschedulable": True}),
+        a_pooled_node(pool, 3, ready=False),
     ]
     pods = [a_pod("p", node="big-2")]
     assert deleted(plan_for(pool, *nodes, *pods)) == ["big-3", "big-10", "big-1", "big-0", "big-2"]
@@ -195,82 +189,14 @@ def test_surplus_goes_unready_then_cordoned_then_empty_then_high_index() -> None
 
 def test_deletes_come_in_bursts() -> None:
     pool = a_node_pool("big", replicas=1)
-    plan = plan_for(pool, *(of_pool(pool, index) for index in range(502)))
+    plan = plan_for(pool, *(a_pooled_node(pool, index) for index in range(502)))
     assert len(deleted(plan)) == 500
     assert plan.wake_at == NOW
     assert "big-0" not in deleted(plan)
 
 
-TEMPLATE: JsonObject = {
-    "metadata": {"labels": {"disk": "ssd"}, "annotations": {"note": "hello"}},
-    "spec": {"capacity": {"cpu": "8"}, "taints": [{"key": "gpu", "value": "a", "effect": "NoSchedule"}]},
-}
-UNREACHABLE = {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute"}
-
-
-@pytest.mark.parametrize(
-    ("template", "change"),
-    [
-        pytest.param(TEMPLATE, None, id="unchanged"),
-        pytest.param(
-            {**TEMPLATE, "metadata": {"labels": {"disk": "hdd"}, "annotations": {"note": "hello"}}},
-            {"metadata": {"labels": {"disk": "hdd"}}},
-            id="label changed",
-        ),
-        pytest.param(
-            {**TEMPLATE, "metadata": {"labels": {"disk": "ssd"}}},
-            {"metadata": {"annotations": {"note": None}}},
-            id="annotation dropped, the user's stays",
-        ),
-        pytest.param(
-            {**TEMPLATE, "spec": {**TEMPLATE["spec"], "capacity": {"memory": "1Gi"}}},
-            {"spec": {"capacity": {"cpu": None, "memory": "1Gi"}}},
-            id="capacity by resource",
-        ),
-        pytest.param(
-            {**TEMPLATE, "spec": {"capacity": {"cpu": "8"}}},
-            {"spec": {"taints": [UNREACHABLE]}},
-            id="taint dropped, the lifecycle's stays",
-        ),
-        pytest.param(
-            {
-                **TEMPLATE,
-                "spec": {
-                    **TEMPLATE["spec"],
-                    "taints": [{"key": "gpu", "value": "b", "effect": "NoSchedule"}],
-                },
-            },
-            {
-                "spec": {
-                    "taints": [UNREACHABLE, {"key": "gpu", "value": "b", "effect": "NoSchedule"}],
-                }
-            },
-            id="taint value changed in place",
-        ),
-    ],
-)
-def test_template_change_touches_only_what_templates_named(
-    template: JsonObject, change: JsonObject | None
-) -> None:
-    before = a_node_pool("big", replicas=1, template=TEMPLATE)
-    node = of_pool(before, 0)
-    node["metadata"]["labels"]["mine"] = "yes"
-    node["metadata"]["annotations"]["mine"] = "yes"
-    node["spec"]["taints"] = [UNREACHABLE, *node["spec"]["taints"]]
-    found = patches(plan_for(a_node_pool("big", replicas=1, template=template), node))
-    if change is None:
-        assert found == []
-        return
-    [patch] = found
-    body = patch.body
-    body.get("metadata", {}).get("annotations", {}).pop(POOL_APPLIED, None)
-    body["metadata"] = {k: v for k, v in body.get("metadata", {}).items() if v}
-    assert {part: value for part, value in body.items() if value} == change
-    assert (patch.version is not None) == ("taints" in change.get("spec", {}))
-
-
 def test_status_counts_and_is_not_written_twice() -> None:
-    nodes = [of_pool(POOL, 0), of_pool(POOL, 1, ready=False), of_pool(POOL, 2)]
+    nodes = [a_pooled_node(POOL, 0), a_pooled_node(POOL, 1, ready=False), a_pooled_node(POOL, 2)]
     found = status(plan_for(POOL, *nodes))
     assert found == {
         "observedGeneration": 1,
@@ -292,7 +218,9 @@ def test_status_counts_and_is_not_written_twice() -> None:
 
 def test_condition_keeps_the_time_of_its_last_change() -> None:
     old = {"conditions": [a_condition("Ready", "False", since=NOW - 60, reason="NodesNotReady")]}
-    found = status(plan_for({**POOL, "status": old}, *(of_pool(POOL, i, ready=False) for i in range(3))))
+    found = status(
+        plan_for({**POOL, "status": old}, *(a_pooled_node(POOL, i, ready=False) for i in range(3)))
+    )
     assert found["conditions"][0]["lastTransitionTime"] == "2027-01-15T07:59:00Z"
 
 
@@ -315,14 +243,3 @@ def test_long_pool_name_becomes_a_valid_label() -> None:
     label = create.body["metadata"]["labels"][POOL_LABEL]
     assert len(label) == 63
     assert status(plan_for(pool))["selector"] == f"nestling.dev/pool={label}"
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"labels": 3}', "null"], ids=repr)
-def test_unreadable_memory_of_the_template_removes_nothing(text: str) -> None:
-    pool = a_node_pool("big", replicas=1, template=TEMPLATE)
-    node = of_pool(pool, 0)
-    node["metadata"]["annotations"][POOL_APPLIED] = text
-    node["metadata"]["labels"]["mine"] = "yes"
-    [patch] = patches(plan_for(pool, node))
-    assert list(patch.body) == ["metadata"]
-    assert list(patch.body["metadata"]) == ["annotations"]
