@@ -83,9 +83,28 @@ def test_a_pod_is_bound_in_one_write() -> None:
     }
 
 
-def test_a_pod_that_a_user_applied_keeps_its_field_owners() -> None:
-    write = only(Host(SMALL, wanting("web-0")).step())
-    assert "managedFields" not in write.body["metadata"]
+@pytest.mark.parametrize(
+    ("owners", "kept"),
+    [
+        pytest.param([], False, id="none"),
+        pytest.param([{"manager": "loader", "operation": "Update"}], False, id="created by a program"),
+        pytest.param([{"manager": "kubectl-create", "operation": "Update"}], False, id="kubectl create"),
+        pytest.param([{"manager": "kubectl", "operation": "Apply"}], True, id="applied by the server"),
+        pytest.param(
+            [{"manager": "x", "operation": "Update"}, {"manager": "flux", "operation": "Apply"}],
+            True,
+            id="applied by one of several",
+        ),
+        pytest.param(
+            [{"manager": "kubectl-client-side-apply", "operation": "Update"}], True, id="kubectl apply"
+        ),
+    ],
+)
+def test_a_pod_that_a_user_applied_keeps_its_field_owners(owners: list[JsonObject], kept: bool) -> None:
+    pod = wanting("web-0")
+    pod["metadata"]["managedFields"] = owners
+    write = only(Host(SMALL, pod).step())
+    assert ("managedFields" not in write.body["metadata"]) == kept
 
 
 def test_the_virtual_namespace_is_in_the_event() -> None:

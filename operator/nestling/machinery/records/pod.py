@@ -19,6 +19,7 @@ class Pod(Record):
     """One pod.
 
     `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True.
+    `applied` says that this sighting showed field owners which the next `kubectl apply` will ask for.
     """
 
     KIND: ClassVar[Kind] = POD
@@ -33,6 +34,7 @@ class Pod(Record):
     gated: bool
     priority: int
     deletion_cost: int
+    applied: bool = False
 
     @property
     def terminal(self) -> bool:
@@ -54,6 +56,7 @@ class Pod(Record):
     @classmethod
     def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
         """Constructor arguments taken from a VirtualPod."""
+        applied = any(map(_by_apply, obj["metadata"].get("managedFields") or ()))  # dropped by the base
         fields = super(Pod, cls).fields_of(obj)
         spec: JsonObject = obj.get("spec") or {}
         status: JsonObject = obj.get("status") or {}
@@ -71,8 +74,14 @@ class Pod(Record):
             gated=bool(spec.get("schedulingGates")),
             priority=spec.get("priority") or 0,
             deletion_cost=_integer(cost),
+            applied=applied,
         )
         return fields
+
+
+def _by_apply(entry: JsonObject) -> bool:
+    """Whether the fields of this entry were applied, on the server's side or by kubectl on its own."""
+    return entry.get("operation") == "Apply" or entry.get("manager") == "kubectl-client-side-apply"
 
 
 def _integer(text: str) -> int:
