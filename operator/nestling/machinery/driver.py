@@ -1,7 +1,8 @@
 """Drive the pure loops: hand them changes and the time, have their plans performed, and wait in between.
 
 One driver per controller or machine. It takes a turn when a change arrives, when a delay has run out, or when
-a plan has come back, and never blocks the event loop for longer than a few milliseconds at a stretch.
+a plan has come back, and never blocks the event loop for longer than a few milliseconds at a stretch. Nothing
+is begun while its `gate` (leadership) is shut.
 """
 
 import asyncio
@@ -80,6 +81,7 @@ class ControllerDriver:
         clock: Clock,
         workers: int = 16,
         failed: Callable[[str], None] | None = None,
+        gate: asyncio.Event | None = None,
     ) -> None:
         self.name = controller.name
         self.queue = queue
@@ -89,6 +91,7 @@ class ControllerDriver:
         self._clock = clock
         self._workers = workers
         self._failed = failed
+        self._gate = gate
         self._alarm = Alarm()
         self._refusals: dict[Key, str] = {}
 
@@ -110,6 +113,8 @@ class ControllerDriver:
         """Work until cancelled; plans under way at that moment are cancelled with it."""
         async with asyncio.TaskGroup() as tasks:
             while True:
+                if self._gate is not None:
+                    await self._gate.wait()
                 until = self._clock.monotonic() + TURN_S
                 while len(self.queue.working) < self._workers and (key := self.queue.take()) is not None:
                     plan = self.decide(key)
@@ -200,6 +205,7 @@ class MachineDriver:
         clock: Clock,
         workers: int = 64,
         failed: Callable[[str], None] | None = None,
+        gate: asyncio.Event | None = None,
     ) -> None:
         self.name = machine.name
         self._machine = machine
@@ -207,6 +213,7 @@ class MachineDriver:
         self._clock = clock
         self._workers = workers
         self._failed = failed
+        self._gate = gate
         self._alarm = Alarm()
         self._under_way = 0
         self._waiting: list[Plan] = []
@@ -220,6 +227,8 @@ class MachineDriver:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             while True:
+                if self._gate is not None:
+                    await self._gate.wait()
                 self._start_waiting(tasks)
                 if not self._waiting:
                     plans = self._step()

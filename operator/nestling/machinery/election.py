@@ -1,4 +1,4 @@
-"""One holder per role: leadership by a Lease, left at once when it cannot be renewed.
+"""One holder per role: leadership by a Lease, suspended when it cannot be renewed, left when it is lost.
 
 The Lease is not trusted to exclude: a paused holder may wake up after it has expired and write. What keeps
 that harmless are the host's own guards (resourceVersions, UIDs, deterministic names, a node name that is set
@@ -47,6 +47,7 @@ class Election:
         name: str,
         identity: str,
         lost: Callable[[str], None],
+        resumed: Callable[[], None] = lambda: None,
         random: Random | None = None,
     ) -> None:
         self.name = name
@@ -56,6 +57,8 @@ class Election:
         self._namespace = namespace
         self._identity = identity
         self._lost = lost
+        self._resumed = resumed
+        self._renewed = 0.0  # monotonic
         self._random = random or Random()
         self._seen = ""  # resourceVersion of the Lease as we last saw it
         self._seen_at = 0.0  # monotonic
@@ -74,20 +77,37 @@ class Election:
                 await self._give_back()
 
     async def _keep(self) -> None:
-        renewed = self._clock.monotonic()
-        while True:
+        self._renewed = self._clock.monotonic()
+        while await self.renew():
             await asyncio.sleep(RETRY_S)
-            try:
-                async with asyncio.timeout(max(RENEW_DEADLINE_S - (self._clock.monotonic() - renewed), 0.01)):
-                    held = await self._try_to_hold()
-            except TimeoutError:
-                held = None
-            if held:
-                renewed = self._clock.monotonic()
-            elif held is False or self._clock.monotonic() - renewed >= RENEW_DEADLINE_S:
-                self.leading.clear()
-                self._lost(self.name)
-                return
+
+    async def renew(self) -> bool:
+        """Try once to renew what we held; False if somebody else has it now.
+
+        Without an answer for too long, leadership is suspended: the loops pause, because another might
+        hold the Lease by now. If nobody does when the host answers again, they go on.
+        """
+        left = RENEW_DEADLINE_S - (self._clock.monotonic() - self._renewed)
+        try:
+            async with asyncio.timeout(left if left > 0 else RETRY_S):
+                held = await self._try_to_hold()
+        except TimeoutError:
+            held = None
+        if held is False:
+            self.leading.clear()
+            self._lost(self.name)
+            return False
+        now = self._clock.monotonic()
+        if held:
+            self._renewed = now
+            if not self.leading.is_set():
+                log.info("leadership resumed", lease=self.name)
+                self._resumed()
+                self.leading.set()
+        elif self.leading.is_set() and now - self._renewed >= RENEW_DEADLINE_S:
+            log.warning("leadership suspended until the host answers", lease=self.name)
+            self.leading.clear()
+        return True
 
     async def _try_to_hold(self) -> bool | None:
         """Take or renew the Lease.

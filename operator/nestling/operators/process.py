@@ -152,20 +152,26 @@ class Process:
             await asyncio.sleep(PULSE_S)
             now = self._clock.now()
             if now - before > PULSE_S + ASLEEP_S:
-                self.cache.watching_since = now
+                self._look_afresh()
                 log.warning("was not running for a while", delay_s=round(now - before, 1))
             before = now
 
+    def _look_afresh(self) -> None:
+        """Count silence anew from now on: while we, or nobody, could hear, it meant nothing."""
+        self.cache.watching_since = self._clock.now()
+
     async def _run_role(self, role: Role) -> None:
-        """Win the role's Lease, then build its loops from the cache and run them."""
+        """Win the role's Lease, then build its loops from the cache and run them while it is held."""
         async with asyncio.TaskGroup() as tasks:
+            gate: asyncio.Event | None = None
             if self._options.elect:
                 election = self._election(role)
+                gate = election.leading
                 tasks.create_task(election.run(), name=f"election-{role.name}")
-                await election.leading.wait()
+                await gate.wait()
+            self.metrics.leading.labels(role.name).set_function(lambda: float(gate is None or gate.is_set()))
             self.status.leading.add(role.name)
-            self.metrics.leading.labels(role.name).set(1)
-            for driver in self._drivers(role):
+            for driver in self._drivers(role, gate):
                 tasks.create_task(driver.run(), name=driver.name)
             if len(self.status.leading) == len(self._roles):
                 self.status.ready.set()
@@ -182,9 +188,10 @@ class Process:
             name=f"{LEASE_PREFIX}{name}",
             identity=own_identity(),
             lost=self._lost,
+            resumed=self._look_afresh,
         )
 
-    def _drivers(self, role: Role) -> Sequence[Driver]:
+    def _drivers(self, role: Role, gate: asyncio.Event | None) -> Sequence[Driver]:
         """The role's loops, told of everything the cache holds by now."""
         drivers: list[Driver] = []
         setting = Setting(self.cache, self._clock, self.registry, self._options.shard)
@@ -199,12 +206,13 @@ class Process:
                 executor=self.executor,
                 clock=self._clock,
                 failed=self.metrics.failed,
+                gate=gate,
             )
             self._attach(driver, controller.concerns)
             drivers.append(driver)
         for machine, kinds in role.machines(setting):
             driver = MachineDriver(
-                machine, executor=self.executor, clock=self._clock, failed=self.metrics.failed
+                machine, executor=self.executor, clock=self._clock, failed=self.metrics.failed, gate=gate
             )
             self._attach(driver, kinds)
             drivers.append(driver)

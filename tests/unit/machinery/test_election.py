@@ -8,7 +8,13 @@ import pytest
 from memory_host import Host
 from nestling.api.kinds import LEASE
 from nestling.apiserver.faults import Rule
-from nestling.machinery.election import DURATION_S, Election, is_dead_neighbour, own_identity
+from nestling.machinery.election import (
+    DURATION_S,
+    RENEW_DEADLINE_S,
+    Election,
+    is_dead_neighbour,
+    own_identity,
+)
 
 # One attempt at a time is what these tests are about; the loop around it only waits.
 # pyright: reportPrivateUsage=false
@@ -108,3 +114,39 @@ def test_what_cannot_be_judged_from_here_is_not_called_dead(holder: str) -> None
 async def test_a_dead_neighbours_lease_is_taken_at_once(host: Host) -> None:
     await candidate(host, f"{socket.gethostname()}_{os.getpid()}_1")._try_to_hold()
     assert await candidate(host, own_identity())._try_to_hold() is True
+
+
+async def test_a_silent_host_suspends_leadership_and_an_answering_one_resumes_it(host: Host) -> None:
+    lost: list[str] = []
+    resumed: list[str] = []
+    leader = candidate(host, "one", lost)
+    leader._resumed = lambda: resumed.append("again")
+    await leader._try_to_hold()
+    leader.leading.set()
+    leader._renewed = host.clock.monotonic()
+    silence = host.faults.add(Rule("refuse", path="/leases", status=503, times=-1))
+    host.clock.advance(RENEW_DEADLINE_S - 1)
+    assert await leader.renew()
+    assert leader.leading.is_set(), "not yet"
+    host.clock.advance(1)
+    assert await leader.renew()
+    assert not leader.leading.is_set(), "nothing is begun while somebody else might lead"
+    host.clock.advance(3600)
+    silence.times = 0
+    assert await leader.renew()
+    assert leader.leading.is_set()
+    assert (lost, resumed) == ([], ["again"])
+
+
+async def test_a_leader_that_finds_another_in_its_place_is_lost(host: Host) -> None:
+    lost: list[str] = []
+    leader = candidate(host, "one", lost)
+    await leader._try_to_hold()
+    leader.leading.set()
+    second = candidate(host, "two")
+    await second._try_to_hold()
+    host.clock.advance(DURATION_S + 1)
+    assert await second._try_to_hold() is True
+    assert await leader.renew() is False
+    assert not leader.leading.is_set()
+    assert lost == ["nestling-leader-test"]
