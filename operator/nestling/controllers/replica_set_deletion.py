@@ -12,6 +12,7 @@ from functools import cmp_to_key
 from math import log2
 from typing import Final
 
+from nestling.api.requests import is_sidecar
 from nestling.machinery.records.pod import Pod
 
 _PHASES: Final = {"Pending": 0, "Unknown": 1, "Running": 2}
@@ -79,7 +80,7 @@ def most_restarts(pod: Pod) -> tuple[int, int]:
     body = pod.body
     status = body.get("status") or {}
     spec = body.get("spec") or {}
-    sidecars = {c.get("name") for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
+    sidecars = {c.get("name") for c in spec.get("initContainers") or () if is_sidecar(c)}
     plain = (c.get("restartCount") or 0 for c in status.get("containerStatuses") or ())
     side = (
         c.get("restartCount") or 0

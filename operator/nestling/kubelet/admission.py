@@ -2,8 +2,7 @@
 
 The scheduler may have decided on an old view, or the pod was bound by hand. A pod that does not fit fails
 here, with the kubelet's own reason and sentence, instead of overloading the node.
-Source: Kubernetes 1.37, pkg/kubelet/lifecycle/predicate.go; requests as component-helpers/resource
-computes them.
+Source: Kubernetes 1.37, pkg/kubelet/lifecycle/predicate.go.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,8 +11,8 @@ from typing import Final, NamedTuple, TypeAlias
 
 from nestling.api import quantity
 from nestling.api.json import JsonObject
+from nestling.api.requests import pod_requests
 from nestling.api.selector import NodeSelector
-from nestling.kubelet.display import is_sidecar
 from nestling.machinery.records.node import Taint
 
 Port: TypeAlias = tuple[str, str, int]
@@ -70,17 +69,7 @@ NO_CLAIM: Final = Claim({})
 def claim_of(spec: JsonObject) -> Claim:
     """What a pod takes of its node."""
     containers: list[JsonObject] = spec.get("containers") or []
-    inits: list[JsonObject] | None = spec.get("initContainers")
-    total: dict[str, int] = {}
-    for container in containers:
-        _add(total, _requests(container))
-    if inits:
-        total = _with_inits(total, inits)
-    whole = spec.get("resources")
-    if whole:
-        total.update({k: v for k, v in _requests(spec).items() if k in {"cpu", "memory"}})
-    if spec.get("overhead"):
-        _add(total, _amounts(spec["overhead"]))
+    total = pod_requests(spec, _read)
     return (
         Claim(total, _ports(spec, containers))
         if total or spec.get("hostNetwork") or any("ports" in c for c in containers)
@@ -117,7 +106,18 @@ def amounts_of(listed: JsonObject) -> dict[str, int]:
     """A resource list as integers: milli-CPU, whole units of everything else; what is no quantity is left
     out.
     """
-    return _amounts(listed)
+    found: dict[str, int] = {}
+    for name, text in listed.items():
+        try:
+            found[name] = quantity.milli(text) if name == "cpu" else quantity.whole(text)
+        except (ValueError, TypeError):
+            continue
+    return found
+
+
+def _read(listed: JsonObject, whose: str) -> dict[str, int]:
+    del whose  # what cannot be read was placed here all the same: it counts for nothing
+    return amounts_of(listed)
 
 
 def _lacking(claim: Claim, room: Room) -> Rejection | None:
@@ -193,51 +193,3 @@ def _ports(spec: JsonObject, containers: Iterable[JsonObject]) -> tuple[Port, ..
             if number:
                 found.append((port.get("protocol") or "TCP", port.get("hostIP") or ANY_ADDRESS, int(number)))
     return tuple(found)
-
-
-def _with_inits(mains: dict[str, int], inits: Iterable[JsonObject]) -> dict[str, int]:
-    """The larger of what the main containers take with all sidecars, and of each init container with the
-    sidecars started before it.
-    """
-    sidecars: dict[str, int] = {}
-    peak: dict[str, int] = {}
-    for init in inits:
-        own = _requests(init)
-        if is_sidecar(init):
-            _add(sidecars, own)
-            stage = dict(sidecars)
-        else:
-            stage = dict(own)
-            _add(stage, sidecars)
-        for name, amount in stage.items():
-            peak[name] = max(peak.get(name, 0), amount)
-    _add(mains, sidecars)
-    return {name: max(mains.get(name, 0), peak.get(name, 0)) for name in {**mains, **peak}}
-
-
-def _requests(holder: JsonObject) -> dict[str, int]:
-    """Requests of a container or pod; a limit without a request counts as one, as the API server fills it
-    in.
-    """
-    resources: JsonObject | None = holder.get("resources")
-    if not resources:
-        return {}
-    limits, requests = resources.get("limits"), resources.get("requests")
-    if limits:
-        return _amounts({**limits, **(requests or {})})
-    return _amounts(requests) if requests else {}
-
-
-def _amounts(listed: JsonObject) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name, text in listed.items():
-        try:
-            found[name] = quantity.milli(text) if name == "cpu" else quantity.whole(text)
-        except (ValueError, TypeError):
-            continue
-    return found
-
-
-def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, 0) + amount

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.kubelet.display import is_sidecar
+from nestling.api.requests import is_sidecar
 
 TERMINAL: Final = frozenset({"Succeeded", "Failed"})
 # Written by us; every other condition belongs to somebody else and survives.

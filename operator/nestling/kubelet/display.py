@@ -8,13 +8,9 @@ the reader: RESTARTS is the plain number.
 from collections.abc import Iterable, Mapping
 
 from nestling.api.json import JsonObject
+from nestling.api.requests import is_sidecar
 
 _ROLE = "node-role.kubernetes.io/"
-
-
-def is_sidecar(container: JsonObject) -> bool:
-    """Whether an init container keeps running beside the main ones."""
-    return container.get("restartPolicy") == "Always"
 
 
 def pod_display(spec: JsonObject, status: JsonObject, *, deleting: bool) -> JsonObject:

@@ -13,10 +13,11 @@ from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import JOB, Uid
+from nestling.api.requests import is_sidecar
 from nestling.kubelet import container as containers
 from nestling.kubelet.condition import TERMINAL, conditions_of, has_run, phase_of
 from nestling.kubelet.container import Said, Visit
-from nestling.kubelet.display import is_sidecar, pod_display
+from nestling.kubelet.display import pod_display
 from nestling.kubelet.qos import qos_class
 from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from nestling.api.json import JsonObject
+from nestling.api.requests import is_sidecar
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.service import Service
@@ -101,7 +102,7 @@ def _protocol(port: JsonObject) -> str:
 def _named_port(body: JsonObject, name: str, protocol: str) -> int | None:
     spec: JsonObject = body.get("spec") or {}
     containers: list[JsonObject] = [*(spec.get("containers") or ())]
-    containers += [one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"]
+    containers += filter(is_sidecar, spec.get("initContainers") or ())
     for container in containers:
         for port in container.get("ports") or ():
             if port.get("name") == name and (port.get("protocol") or "TCP") == protocol:

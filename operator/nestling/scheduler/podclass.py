@@ -13,8 +13,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from nestling.api.json import JsonObject
+from nestling.api.requests import is_sidecar
 from nestling.api.selector import NodeSelectorTerm, Requirement
-from nestling.scheduler.resources import NOTHING, Demand, is_sidecar
+from nestling.scheduler.resources import NOTHING, Demand
 
 EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  # compared with, never bound
 _LONGEST_KEY: Final = 512  # bytes; a longer signature is kept as its digest

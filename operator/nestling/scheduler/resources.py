@@ -1,9 +1,8 @@
-"""What one pod asks of a node: the requests of its containers, added up the way Kubernetes adds them.
+"""What one pod asks of a node, in the units of the node table.
 
 Reads a pod spec; answers whole numbers (milli-CPU, bytes, items). Computed once per pod class, so exact
 fractions are affordable: containers are added before anything is rounded.
-Source: Kubernetes 1.37, component-helpers/resource/helpers.go (PodRequests) and
-pkg/scheduler/util/pod_resources.go.
+Source: Kubernetes 1.37, pkg/scheduler/util/pod_resources.go.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +12,7 @@ from typing import Final, TypeAlias
 
 from nestling.api.json import JsonObject
 from nestling.api.quantity import parse
+from nestling.api.requests import has_pod_level, pod_requests
 
 CPU: Final = "cpu"
 MEMORY: Final = "memory"
@@ -45,12 +45,13 @@ class Demand:
     @classmethod
     def of(cls, spec: JsonObject) -> "Demand":
         """The demand of a pod spec. Raises ValueError with a sentence that names container and quantity."""
-        plain = _requests(spec, {})
+        plain = pod_requests(spec, _amounts)
         # LeastAllocated of 1.37 looks past an incoming pod's pod-level resources, a node's account does not:
         # the original forgets a feature gate (found by tests/differential/test_scheduler_plugins.py).
-        scored = counted = _requests(spec, UNSAID, pod_level=False)
-        if _pod_level(spec):
-            counted = _requests(spec, {name: unsaid for name, unsaid in UNSAID.items() if name not in plain})
+        scored = counted = pod_requests(spec, _amounts, unsaid=UNSAID, pod_level=False)
+        if has_pod_level(spec):
+            missing = {name: unsaid for name, unsaid in UNSAID.items() if name not in plain}
+            counted = pod_requests(spec, _amounts, unsaid=missing)
         amounts = {name: in_units(name, plain[name]) for name in sorted(plain, key=_filter_order)}
         return cls(
             {name: amount for name, amount in amounts.items() if amount > 0 and counts(name)},
@@ -94,57 +95,9 @@ def counts(name: str) -> bool:
     )
 
 
-def is_sidecar(container: JsonObject) -> bool:
-    """Whether an init container keeps running beside the main ones."""
-    return container.get("restartPolicy") == "Always"
-
-
-def _requests(spec: JsonObject, unsaid: Mapping[str, Fraction], *, pod_level: bool = True) -> Amounts:
-    """Requests of the whole pod. `unsaid` stands in for what a container does not mention (a stated zero is
-    stated)."""
-    total: Amounts = {}
-    for container in spec.get("containers") or ():
-        _add(total, _of_container(container, unsaid))
-    # The n-th init container runs beside the sidecars before it; the pod needs the largest of these moments.
-    sidecars: Amounts = {}
-    peak: Amounts = {}
-    for container in spec.get("initContainers") or ():
-        own = _of_container(container, unsaid)
-        if is_sidecar(container):
-            _add(total, own)
-            _add(sidecars, own)
-            moment = sidecars
-        else:
-            moment = own
-            _add(moment, sidecars)
-        for name, amount in moment.items():
-            peak[name] = max(peak.get(name, amount), amount)
-    for name, amount in peak.items():
-        total[name] = max(total.get(name, amount), amount)
-    if pod_level:
-        total.update(_pod_level(spec))
-    _add(total, _amounts(spec.get("overhead"), "the pod's overhead"))
-    return total
-
-
-def _pod_level(spec: JsonObject) -> Amounts:
-    """Requests stated for the pod as a whole; they take the place of the sum over its containers."""
-    stated = _amounts((spec.get("resources") or {}).get("requests"), "the pod")
-    return {
-        name: amount
-        for name, amount in stated.items()
-        if name in {CPU, MEMORY} or name.startswith("hugepages-")
-    }
-
-
-def _of_container(container: JsonObject, unsaid: Mapping[str, Fraction]) -> Amounts:
-    requests = (container.get("resources") or {}).get("requests")
-    return {**unsaid, **_amounts(requests, f"container {container.get('name', '')!r}")}
-
-
-def _amounts(quantities: JsonObject | None, whose: str) -> Amounts:
+def _amounts(quantities: JsonObject, whose: str) -> Amounts:
     amounts: Amounts = {}
-    for name, text in (quantities or {}).items():
+    for name, text in quantities.items():
         try:
             amounts[name] = parse(text)
         except ValueError:
@@ -154,11 +107,6 @@ def _amounts(quantities: JsonObject | None, whose: str) -> Amounts:
         if amounts[name] < 0:
             raise ValueError(f"{whose} requests {name} of {str(text)[:64]!r}, which is less than nothing")
     return amounts
-
-
-def _add(total: Amounts, more: Mapping[str, Fraction]) -> None:
-    for name, amount in more.items():
-        total[name] = total.get(name, Fraction(0)) + amount
 
 
 _BUILT_IN: Final = (CPU, MEMORY, EPHEMERAL_STORAGE)

@@ -9,6 +9,7 @@ from nestling.api.json import JsonObject
 from nestling.kubelet.admission import claim_of
 from nestling.kubelet.qos import qos_class
 from nestling.machinery.records.pod import KUBELET_FINALIZER
+from nestling.scheduler.resources import Demand
 
 
 def asking(name: str = "main", *, limits: JsonObject | None = None, **requests: str) -> JsonObject:
@@ -258,11 +259,17 @@ SIDE = {"restartPolicy": "Always"}
             {"containers": [asking(cpu="1")], "resources": {"requests": {"cpu": "3"}}}, 3000, id="pod level"
         ),
         pytest.param({"containers": [asking(limits={"cpu": "2"})]}, 2000, id="limit without request"),
+        pytest.param(
+            {"containers": [asking(cpu="1")], "resources": {"limits": {"cpu": "3"}}},
+            1000,
+            id="pod-level limit beside a request",
+        ),
         pytest.param({"containers": [{"name": "main", "image": "a"}]}, 0, id="nothing asked"),
     ],
 )
 def test_requests_of_a_pod_are_added_up_as_upstream_does(spec: JsonObject, cpu: int) -> None:
     assert claim_of(spec).requests.get("cpu", 0) == cpu
+    assert Demand.of(spec).amounts.get("cpu", 0) == cpu, "the scheduler counts as the kubelet does"
 
 
 @pytest.mark.parametrize(

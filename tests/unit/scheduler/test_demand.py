@@ -67,6 +67,23 @@ def sidecar(**amounts: str) -> JsonObject:
             id="pod-level takes the place of the sum",
         ),
         pytest.param(
+            {
+                "containers": [
+                    {"name": "a", "resources": {"limits": {"cpu": "2"}, "requests": {"memory": "1Mi"}}}
+                ]
+            },
+            {"cpu": 2000, "memory": MIB},
+            id="a limit without a request is one",
+        ),
+        pytest.param(
+            {
+                "containers": [requests(cpu="1")],
+                "resources": {"limits": {"cpu": "3", "memory": "4Mi"}, "requests": {}},
+            },
+            {"cpu": 1000, "memory": 4 * MIB},
+            id="a pod-level limit only where no container requests",
+        ),
+        pytest.param(
             {"containers": [{"name": "a", "resources": {"requests": {"example.com/gpu": "2", "foo": "1"}}}]},
             {"example.com/gpu": 2},
             id="extended resources count, unknown short names do not",
