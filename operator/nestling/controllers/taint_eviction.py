@@ -10,12 +10,13 @@ here: nothing was planned that would have to be taken back.
 Source: Kubernetes 1.37, pkg/controller/tainteviction and plugin/pkg/admission/defaulttolerationseconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, NODE, POD
+from nestling.api.toleration import Toleration, tolerations_of
 from nestling.machinery.cache import Change
 from nestling.machinery.clock import seconds_or, timestamp
 from nestling.machinery.conditions import conditions_of, with_condition
@@ -37,39 +38,19 @@ def no_execute(node: Node) -> list[Taint]:
     return [taint for taint in node.taints if taint.effect == "NoExecute"]
 
 
-def tolerates(toleration: JsonObject, taint: Taint) -> bool:
-    """Whether one toleration covers one taint. Source: k8s.io/api/core/v1/toleration.go."""
-    if toleration.get("effect") and toleration["effect"] != taint.effect:
-        return False
-    if toleration.get("key") and toleration["key"] != taint.key:
-        return False
-    match toleration.get("operator") or "Equal":
-        case "Equal":
-            return (toleration.get("value") or "") == taint.value
-        case "Exists":
-            return True
-        case _:
-            return False
-
-
-def with_defaults(tolerations: list[JsonObject], settings: Settings) -> list[JsonObject]:
+def with_defaults(tolerations: Sequence[Toleration], settings: Settings) -> list[Toleration]:
     """A pod's tolerations and those that admission adds to pods that do not mention unready nodes."""
     found = list(tolerations)
     defaults = {NOT_READY: settings.not_ready_toleration_s, UNREACHABLE: settings.unreachable_toleration_s}
     for key, seconds in defaults.items():
-        mentioned = any(
-            (one.get("key") or key) == key and (one.get("effect") or "NoExecute") == "NoExecute"
-            for one in tolerations
-        )
+        mentioned = any(one.key in {"", key} and one.effect in {"", "NoExecute"} for one in tolerations)
         if not mentioned:
-            found.append(
-                {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": seconds}
-            )
+            found.append(Toleration(key, "Exists", effect="NoExecute", seconds=seconds))
     return found
 
 
 def eviction_at(
-    taints: list[Taint], tolerations: list[JsonObject], bound_at: float, now: float
+    taints: list[Taint], tolerations: list[Toleration], bound_at: float, now: float
 ) -> float | None:
     """When a pod has to go, seconds since 1970: 0 for at once, None for never.
 
@@ -77,15 +58,14 @@ def eviction_at(
     """
     due = inf
     for taint in taints:
-        used = next((one for one in tolerations if tolerates(one, taint)), None)
+        used = next((one for one in tolerations if one.tolerates(taint.key, taint.value, taint.effect)), None)
         if used is None:
             return 0.0
-        seconds = used.get("tolerationSeconds")
-        if not isinstance(seconds, int | float):
+        if used.seconds is None:
             continue
-        if seconds <= 0:
+        if used.seconds <= 0:
             return 0.0
-        due = min(due, max(seconds_or(taint.added_at, now), bound_at) + seconds)
+        due = min(due, max(seconds_or(taint.added_at, now), bound_at) + used.seconds)
     return None if due == inf else due
 
 
@@ -111,7 +91,7 @@ def reconcile(view: View, key: Key) -> Plan:
         if pod.deleting:
             continue
         body = pod.body
-        tolerations = with_defaults((body.get("spec") or {}).get("tolerations") or [], view.settings)
+        tolerations = with_defaults(tolerations_of(body.get("spec") or {}), view.settings)
         due = eviction_at(taints, tolerations, bound_at(pod, body), view.now)
         if due is None:
             continue

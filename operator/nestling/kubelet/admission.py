@@ -13,6 +13,7 @@ from nestling.api import quantity
 from nestling.api.json import JsonObject
 from nestling.api.requests import pod_requests
 from nestling.api.selector import NodeSelector
+from nestling.api.toleration import Toleration, tolerations_of
 from nestling.machinery.records.node import Taint
 
 Port: TypeAlias = tuple[str, str, int]
@@ -97,7 +98,7 @@ def reject(
         return Rejection("NodeAffinity", f"Predicate NodeAffinity failed: {_NO_AFFINITY}")
     if claim.ports and _collide(claim.ports, room):
         return Rejection("NodePorts", f"Predicate NodePorts failed: {_NO_PORTS}")
-    if not all(_tolerated(taint, spec.get("tolerations") or ()) for taint in taints):
+    if not all(_tolerated(taint, tolerations_of(spec)) for taint in taints):
         return Rejection("TaintToleration", f"Predicate TaintToleration failed: {_TAINTED}")
     return None
 
@@ -168,20 +169,11 @@ def _collide(ports: tuple[Port, ...], room: Room) -> bool:
     )
 
 
-def _tolerated(taint: Taint, tolerations: Iterable[JsonObject]) -> bool:
+def _tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
     """Whether a pod may run in spite of this taint; only NoExecute matters to a kubelet."""
     return taint.effect != "NoExecute" or any(
-        toleration.get("effect") in {None, "", taint.effect}
-        and (toleration.get("key") or "") in {"", taint.key}
-        and _operator_holds(toleration, taint)
-        for toleration in tolerations
+        toleration.tolerates(taint.key, taint.value, taint.effect) for toleration in tolerations
     )
-
-
-def _operator_holds(toleration: JsonObject, taint: Taint) -> bool:
-    if toleration.get("operator") == "Exists":
-        return True
-    return bool(toleration.get("key")) and (toleration.get("value") or "") == taint.value
 
 
 def _ports(spec: JsonObject, containers: Iterable[JsonObject]) -> tuple[Port, ...]:

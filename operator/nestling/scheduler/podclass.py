@@ -15,6 +15,7 @@ import orjson
 from nestling.api.json import JsonObject
 from nestling.api.requests import is_sidecar
 from nestling.api.selector import NodeSelectorTerm, Requirement
+from nestling.api.toleration import Toleration, tolerations_of
 from nestling.scheduler.resources import NOTHING, Demand
 
 EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  # compared with, never bound
@@ -28,28 +29,6 @@ class HostPort(NamedTuple):
     address: str
     protocol: str
     port: int
-
-
-@dataclass(frozen=True, slots=True)
-class Toleration:
-    """One toleration; an empty `key` stands for every taint, an empty `effect` for every effect."""
-
-    key: str
-    operator: str
-    value: str
-    effect: str
-    seconds: float | None = None
-
-    def tolerates(self, key: str, value: str, effect: str) -> bool:
-        """Whether a pod with this toleration may live with that taint."""
-        if self.effect and self.effect != effect:
-            return False
-        if self.key and self.key != key:
-            return False
-        if self.operator == "Exists":
-            return True
-        # Lt and Gt are an alpha of 1.37 that is off by default: they tolerate nothing.
-        return self.operator == "Equal" and self.value == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +128,7 @@ def _parse(key: bytes, spec: JsonObject, *, bound: bool) -> PodClass:
     readers: dict[str, Callable[[JsonObject], Any]] = {
         "demand": Demand.of,
         "ports": _ports,
-        "tolerations": _tolerations,
+        "tolerations": tolerations_of,
         "affinity": NodeAffinity.of,
     }
     fields: dict[str, Any] = {}
@@ -190,19 +169,6 @@ def _ports(spec: JsonObject) -> tuple[HostPort, ...]:
                     HostPort(port.get("hostIP") or EVERY_ADDRESS, port.get("protocol") or "TCP", number)
                 ] = None
     return tuple(found)
-
-
-def _tolerations(spec: JsonObject) -> tuple[Toleration, ...]:
-    return tuple(
-        Toleration(
-            one.get("key") or "",
-            one.get("operator") or "Equal",
-            one.get("value") or "",
-            one.get("effect") or "",
-            one.get("tolerationSeconds"),
-        )
-        for one in spec.get("tolerations") or ()
-    )
 
 
 def _term(term: JsonObject) -> NodeSelectorTerm:
