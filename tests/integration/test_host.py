@@ -256,6 +256,7 @@ def test_an_embedded_host_by_command(nestling_host: Callable[..., tuple[int, str
     os.kill(json.loads((kubeconfig.parent / "run" / "nestling-apiserver.json").read_bytes())["pid"], 9)
     eventually(lambda: nestling_host("status")[0] == exit_codes.NOT_FOUND)
     assert nestling_host("up", "embedded", "-o", "name") == (0, "host/embedded\n")
+    server, token = probe.login_of(kubeconfig)  # its port may have been taken while it was down
     found = ask("GET", f"{CONFIG_MAPS}/kept")
     assert (found.status, json.loads(found.body)["data"]) == (200, {"a": "1"})
     assert nestling_host("down", "--purge")[0] == 0

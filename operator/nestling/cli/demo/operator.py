@@ -74,14 +74,18 @@ class OperatorProcess:
 
     async def kill(self) -> None:
         """End it without a chance to tidy up, as a lost machine would."""
+        await self._hang_up()
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
-    async def stop(self) -> None:
-        """End it as a user's Ctrl-C would; killed if it takes more than five seconds."""
+    async def _hang_up(self) -> None:
         if self._http is not None:
             await self._http.close()
+
+    async def stop(self) -> None:
+        """End it as a user's Ctrl-C would; killed if it takes more than five seconds."""
+        await self._hang_up()
         if self._process is None or self._process.returncode is not None:
             return
         self._process.send_signal(signal.SIGTERM)
