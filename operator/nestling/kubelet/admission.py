@@ -14,7 +14,7 @@ from nestling.api.json import JsonObject
 from nestling.api.requests import pod_requests
 from nestling.api.selector import NodeSelector
 from nestling.api.toleration import Toleration, tolerations_of
-from nestling.machinery.records.node import Taint
+from nestling.machinery.records.node import NOT_READY, UNREACHABLE, Taint
 
 Port: TypeAlias = tuple[str, str, int]
 """Protocol, host address, host port."""
@@ -98,7 +98,8 @@ def reject(
         return Rejection("NodeAffinity", f"Predicate NodeAffinity failed: {_NO_AFFINITY}")
     if claim.ports and _collide(claim.ports, room):
         return Rejection("NodePorts", f"Predicate NodePorts failed: {_NO_PORTS}")
-    if not all(_tolerated(taint, tolerations_of(spec)) for taint in taints):
+    tolerations = tolerations_of(spec)
+    if not all(_tolerated(taint, tolerations) for taint in taints):
         return Rejection("TaintToleration", f"Predicate TaintToleration failed: {_TAINTED}")
     return None
 
@@ -169,11 +170,18 @@ def _collide(ports: tuple[Port, ...], room: Room) -> bool:
     )
 
 
-def _tolerated(taint: Taint, tolerations: Iterable[Toleration]) -> bool:
-    """Whether a pod may run in spite of this taint; only NoExecute matters to a kubelet."""
-    return taint.effect != "NoExecute" or any(
-        toleration.tolerates(taint.key, taint.value, taint.effect) for toleration in tolerations
-    )
+def _tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
+    """Whether a pod may run in spite of this taint; only NoExecute matters to a kubelet.
+
+    Admission gives pods that do not mention unready nodes some time on them; here nobody writes that down.
+    When the time is up, eviction sees to it.
+    """
+    if taint.effect != "NoExecute":
+        return True
+    if any(one.tolerates(taint.key, taint.value, taint.effect) for one in tolerations):
+        return True
+    mentioned = any(one.key in {"", taint.key} and one.effect in {"", taint.effect} for one in tolerations)
+    return taint.key in {NOT_READY, UNREACHABLE} and not mentioned
 
 
 def _ports(spec: JsonObject, containers: Iterable[JsonObject]) -> tuple[Port, ...]:

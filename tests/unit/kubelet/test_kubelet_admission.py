@@ -27,6 +27,11 @@ def affinity(key: str, *values: str) -> JsonObject:
 
 
 NO_EXECUTE: JsonObject = {"taints": [{"key": "gone", "value": "yes", "effect": "NoExecute"}]}
+UNREACHABLE: JsonObject = {
+    "taints": [
+        {"key": "node.kubernetes.io/unreachable", "effect": "NoExecute", "timeAdded": "2027-01-15T08:00:00Z"}
+    ]
+}
 SMALL: JsonObject = {"capacity": {"cpu": "2", "memory": "1Gi", "pods": "3", "ephemeral-storage": "1Gi"}}
 
 
@@ -98,6 +103,13 @@ SMALL: JsonObject = {"capacity": {"cpu": "2", "memory": "1Gi", "pods": "3", "eph
             id="taint",
         ),
         pytest.param(
+            UNREACHABLE,
+            {"tolerations": [{"key": "node.kubernetes.io/unreachable", "value": "never"}]},
+            "TaintToleration",
+            "Predicate TaintToleration failed: node(s) had taints that the pod didn't tolerate",
+            id="unready taint that it mentions and does not tolerate",
+        ),
+        pytest.param(
             {},
             {"os": {"name": "windows"}},
             "PodOSNotSupported",
@@ -144,6 +156,7 @@ def test_a_pod_that_does_not_fit_fails_on_arrival(
         pytest.param(
             NO_EXECUTE, {"tolerations": [{"key": "gone", "operator": "Exists"}]}, id="taint tolerated"
         ),
+        pytest.param(UNREACHABLE, {}, id="taint that admission would have it tolerate for a time"),
         pytest.param(
             NO_EXECUTE,
             {"tolerations": [{"key": "gone", "value": "yes", "effect": "NoExecute"}]},
