@@ -15,7 +15,7 @@ from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import NODE, POD
-from nestling.controllers.taint_eviction import bound_at
+from nestling.controllers.taint_eviction import bound_at, disruption_target
 from nestling.machinery.cache import Change
 from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.controller import Controller, Route
@@ -61,13 +61,7 @@ def reconcile(view: View, key: Key) -> Plan:
 def _failed(pod: Pod, body: JsonObject, now: float) -> Patch:
     status: JsonObject = {"phase": "Failed"}
     if pod.node_name:
-        reason = {
-            "type": "DisruptionTarget",
-            "status": "True",
-            "observedGeneration": pod.generation,
-            "reason": "DeletionByPodGC",
-            "message": "PodGC: node no longer exists",
-        }
+        reason = disruption_target(pod, "DeletionByPodGC", "PodGC: node no longer exists")
         status["conditions"] = with_condition(conditions_of(body), reason, now)
     return Patch(POD, pod.key, pod.uid, {"status": status}, version=pod.version, subresource="status")
 

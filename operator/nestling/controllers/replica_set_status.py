@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from nestling.api.json import JsonObject
 from nestling.controllers.status_change import LONGEST_MESSAGE, selector_text
 from nestling.machinery.clock import timestamp
+from nestling.machinery.conditions import without_condition
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.workload import REPLICA_FAILURE, ReplicaSet
 
@@ -50,7 +51,7 @@ def _conditions(rs: ReplicaSet, failure: tuple[str, str] | None, now: float) -> 
     stored: list[JsonObject] = (rs.body.get("status") or {}).get("conditions") or []
     if failure is not None and rs.failure is not None:
         return stored
-    kept = [entry for entry in stored if entry.get("type") != REPLICA_FAILURE]
+    kept = without_condition(stored, REPLICA_FAILURE)
     if failure is None:
         return kept or None
     reason, message = failure

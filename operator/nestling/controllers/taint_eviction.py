@@ -77,6 +77,17 @@ def bound_at(pod: Pod, body: JsonObject) -> float:
     return seconds_or(scheduled.get("lastTransitionTime"), pod.created_at)
 
 
+def disruption_target(pod: Pod, reason: str, message: str) -> JsonObject:
+    """The condition by which a pod learns why it is being taken away."""
+    return {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "observedGeneration": pod.generation,
+        "reason": reason,
+        "message": message,
+    }
+
+
 def reconcile(view: View, key: Key) -> Plan:
     """Plan the evictions from one node that are due, and the moment of the next."""
     node = view.get(Node, key)
@@ -113,13 +124,9 @@ def reconcile(view: View, key: Key) -> Plan:
 
 def _told(pod: Pod, body: JsonObject, now: float) -> Patch:
     """The status write by which a pod learns why it goes; for people it is terminating from now on."""
-    reason = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "observedGeneration": pod.generation,
-        "reason": "DeletionByTaintManager",
-        "message": "Taint manager: deleting due to NoExecute taint",
-    }
+    reason = disruption_target(
+        pod, "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint"
+    )
     conditions = with_condition(conditions_of(body), reason, now)
     status: JsonObject = {"conditions": conditions}
     if not pod.terminal:

@@ -9,7 +9,6 @@ from typing import Final
 from nestling.api.json import JsonObject
 from nestling.api.requests import is_sidecar
 
-TERMINAL: Final = frozenset({"Succeeded", "Failed"})
 # Written by us; every other condition belongs to somebody else and survives.
 OURS: Final = frozenset(
     {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"}

@@ -15,7 +15,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import JOB, Uid
 from nestling.api.requests import is_sidecar
 from nestling.kubelet import container as containers
-from nestling.kubelet.condition import TERMINAL, conditions_of, has_run, phase_of
+from nestling.kubelet.condition import conditions_of, has_run, phase_of
 from nestling.kubelet.container import Said, Visit
 from nestling.kubelet.display import pod_display
 from nestling.kubelet.qos import qos_class
@@ -23,6 +23,7 @@ from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
 from nestling.kubelet.stamp import moment, stamp
 from nestling.machinery.names import Key
+from nestling.machinery.records.pod import TERMINAL_PHASES
 
 # A start that takes less than this is not worth a write that says it is under way.
 BRIEF_S: Final = 1.0
@@ -72,7 +73,7 @@ def step(key: Key, body: JsonObject, site: Site, runtime: Runtime, now: float) -
     spec: JsonObject = body["spec"]
     old: JsonObject = body.get("status") or {}
     visit = _visit(key, meta, spec, site, runtime, now)
-    if old.get("phase") in TERMINAL:
+    if old.get("phase") in TERMINAL_PHASES:
         return Step(None, stopped=True, why="has run its course")
     if meta.get("deletionTimestamp"):
         return _terminate(visit, meta, spec, old, site)
@@ -90,14 +91,14 @@ def step(key: Key, body: JsonObject, site: Site, runtime: Runtime, now: float) -
         return Step(None, visit.wake_at, tuple(visit.said), why="starts in a moment")
     if spec.get("initContainers"):
         end = phase_of(spec, entries, initialized=initialized, with_sidecars=False)
-        if end in TERMINAL:
+        if end in TERMINAL_PHASES:
             lingering = _stop_sidecars(visit, spec, entries)
             phase = end
             if lingering is not None:
                 visit.wake(lingering)
                 phase = "Running" if initialized else "Pending"
     status = _status(visit, meta, spec, old, site, entries, phase)
-    return _step(visit, status, why=f"is {phase}", stopped=phase in TERMINAL)
+    return _step(visit, status, why=f"is {phase}", stopped=phase in TERMINAL_PHASES)
 
 
 def _visit(key: Key, meta: JsonObject, spec: JsonObject, site: Site, runtime: Runtime, now: float) -> Visit:
@@ -322,7 +323,7 @@ def _terminate(visit: Visit, meta: JsonObject, spec: JsonObject, old: JsonObject
         return _step(visit, None, why="never started", stopped=True)
     entries = _end(visit, running, entries, since=since, due=due)
     phase = phase_of(spec, entries, initialized=True, stopped=True)
-    status = _status(visit, meta, spec, old, site, entries, phase if phase in TERMINAL else "Failed")
+    status = _status(visit, meta, spec, old, site, entries, phase if phase in TERMINAL_PHASES else "Failed")
     return _step(visit, status, why="has stopped", stopped=True)
 
 
@@ -358,7 +359,7 @@ def _status(
             old.get("conditions") or [],
             generation=generation,
             stamp=visit.stamp,
-            has_sandbox=phase not in TERMINAL,
+            has_sandbox=phase not in TERMINAL_PHASES,
         ),
         "containerStatuses": [entries[c["name"]] for c in spec.get("containers") or ()],
     }

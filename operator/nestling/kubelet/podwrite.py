@@ -18,10 +18,9 @@ from nestling.kubelet.merge import merge_patch
 from nestling.kubelet.qos import qos_class
 from nestling.kubelet.stamp import stamp
 from nestling.machinery.plan import Emit, Patch, Plan, Write
-from nestling.machinery.records.pod import KUBELET_FINALIZER, Pod
+from nestling.machinery.records.pod import KUBELET_FINALIZER, SCHEDULING_ANNOTATION, Pod
 
 COMPONENT: Final = "kubelet"
-SCHEDULING: Final = "nestling.dev/scheduling"
 # The scheduler's explanation is bounded where it is written; what is larger than this is not its work.
 LARGEST_EXPLANATION: Final = 16_384
 _OWNED: Final = frozenset(
@@ -99,7 +98,7 @@ def rejected(record: Pod, body: JsonObject, rejection: Rejection, now: float) ->
 
 def explanation(body: JsonObject) -> JsonObject | None:
     """The scheduler's account of the placement, as its bind write left it in an annotation."""
-    text = (body["metadata"].get("annotations") or {}).get(SCHEDULING)
+    text = (body["metadata"].get("annotations") or {}).get(SCHEDULING_ANNOTATION)
     if not text or len(text) > LARGEST_EXPLANATION:
         return None
     try:

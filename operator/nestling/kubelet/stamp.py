@@ -6,7 +6,7 @@ ordinary pod.
 
 from functools import lru_cache
 
-from nestling.machinery.clock import seconds_of, timestamp
+from nestling.machinery.clock import seconds_or, timestamp
 
 
 def stamp(seconds: float) -> str:
@@ -22,7 +22,4 @@ def _text(seconds: int) -> str:
 @lru_cache(maxsize=4096)
 def moment(text: str) -> float:
     """Seconds since 1970 of a timestamp; 0 for one that cannot be read (nobody but us should write them)."""
-    try:
-        return seconds_of(text)
-    except ValueError:
-        return 0.0
+    return seconds_or(text, 0.0)

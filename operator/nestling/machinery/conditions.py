@@ -33,6 +33,14 @@ def with_condition(conditions: Iterable[JsonObject], new: JsonObject, now: float
     return result
 
 
+def find_condition(conditions: Iterable[JsonObject], kind: str) -> JsonObject | None:
+    """The condition of type `kind`, or None."""
+    for entry in conditions:
+        if entry.get("type") == kind:
+            return entry
+    return None
+
+
 def without_condition(conditions: Iterable[JsonObject], kind: str) -> list[JsonObject]:
     """`conditions` without the one of type `kind`."""
     return [entry for entry in conditions if entry.get("type") != kind]

@@ -11,12 +11,11 @@ from typing import Final, TypeAlias
 
 from nestling.api.json import JsonObject
 from nestling.api.requests import is_sidecar
-from nestling.machinery.records.node import Node
+from nestling.machinery.records.node import ZONE_LABEL, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.service import Service
 from nestling.network.addresses import Family
 
-ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 TOPOLOGY_ANNOTATIONS: Final = (
     "service.kubernetes.io/topology-aware-hints",
     "service.kubernetes.io/topology-mode",

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 from nestling.api.json import JsonObject
 from nestling.api.kinds import ENDPOINT_SLICE, POD, SERVICE
 from nestling.machinery.cache import Change
-from nestling.machinery.clock import seconds_of, timestamp
+from nestling.machinery.clock import seconds_or, timestamp
 from nestling.machinery.controller import Controller, Route, own_key, owner_key
 from nestling.machinery.names import Key, suffix
 from nestling.machinery.plan import Create, Delete, Patch, Plan
@@ -289,7 +289,7 @@ def _trigger_time(
     known: dict[Identity, JsonObject] = {}
     for body in bodies.values():
         text = (body["metadata"].get("annotations") or {}).get(TRIGGER_TIME)
-        before = max(before, _seconds(text))
+        before = max(before, seconds_or(text, 0.0))
         known |= {identity_of(endpoint): endpoint for endpoint in body.get("endpoints") or ()}
     times = [
         changed_at
@@ -305,14 +305,7 @@ def _ready_changed_at(pod: Pod) -> float:
     if pod.ready:
         return pod.ready_at
     ready = condition(pod.body, "Ready")
-    return _seconds(ready.get("lastTransitionTime")) if ready is not None else 0.0
-
-
-def _seconds(text: object) -> float:
-    try:
-        return seconds_of(str(text)) if text else 0.0
-    except ValueError:
-        return 0.0
+    return seconds_or(ready.get("lastTransitionTime"), 0.0) if ready is not None else 0.0
 
 
 def _selecting_services(view: View, change: Change) -> Iterable[Key]:

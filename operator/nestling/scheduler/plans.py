@@ -16,12 +16,11 @@ from nestling.machinery.clock import timestamp
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.base import condition
-from nestling.machinery.records.pod import KUBELET_FINALIZER, Pod
+from nestling.machinery.records.pod import KUBELET_FINALIZER, SCHEDULING_ANNOTATION, Pod
 from nestling.scheduler.engine import Decision
 from nestling.scheduler.explain import note
 from nestling.scheduler.queue import QueuedPod
 
-SCHEDULING_ANNOTATION: Final = "nestling.dev/scheduling"
 POD_SCHEDULED: Final = "PodScheduled"
 UNSCHEDULABLE: Final = "Unschedulable"
 SCHEDULER_ERROR: Final = "SchedulerError"

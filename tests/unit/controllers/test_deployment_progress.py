@@ -7,10 +7,11 @@ import pytest
 from builders import BIRTH, NOW, a_deployment, a_replica_set, a_template, cache_of, key_for
 from nestling.api.json import JsonObject
 from nestling.controllers.deployment import progress
-from nestling.controllers.deployment.condition import condition, drop, find, put
+from nestling.controllers.deployment.condition import condition, put
 from nestling.controllers.deployment.family import Family, family_of
 from nestling.controllers.deployment.status import figures_of, is_complete, terminating, with_availability
 from nestling.machinery.clock import timestamp
+from nestling.machinery.conditions import find_condition, without_condition
 from nestling.machinery.records.workload import INT32_MAX, Deployment, ReplicaSet
 
 EARLIER = NOW - 60
@@ -74,9 +75,9 @@ def test_renewed_condition_has_a_new_update_and_an_old_transition() -> None:
 
 
 def test_conditions_are_found_and_dropped_by_type() -> None:
-    assert find([OLD, OTHER], "B") is OTHER
-    assert find([OLD], "B") is None
-    assert drop([OLD, OTHER], "A") == [OTHER]
+    assert find_condition([OLD, OTHER], "B") is OTHER
+    assert find_condition([OLD], "B") is None
+    assert without_condition([OLD, OTHER], "A") == [OTHER]
 
 
 def test_message_is_no_longer_than_the_schema_allows() -> None:
@@ -228,7 +229,7 @@ def test_progress(
     wanted: str | None,
     transition: float | None,
 ) -> None:
-    found = find(
+    found = find_condition(
         progress.estimated(
             deployment(3, **spec),
             conditions,
@@ -368,7 +369,7 @@ def failing(name: str, message: str, *, new: bool = False) -> ReplicaSet:
 )
 def test_failure_of_a_replica_set_becomes_the_deployments(family: Family, wanted: str | None) -> None:
     before = [condition("ReplicaFailure", "True", "Earlier", "gone since", EARLIER)]
-    found = find(progress.with_failures(before, family), "ReplicaFailure")
+    found = find_condition(progress.with_failures(before, family), "ReplicaFailure")
     if wanted is None:
         assert found is None
         return

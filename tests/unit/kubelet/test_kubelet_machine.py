@@ -13,8 +13,9 @@ from builders import NOW, a_cluster
 from kubelet_world import World, a_bound_pod, a_new_node, age, names_of, state_of
 from nestling.api.json import JsonObject
 from nestling.kubelet.metrics import KubeletMetrics
-from nestling.kubelet.podwrite import LARGEST_EXPLANATION, SCHEDULING
+from nestling.kubelet.podwrite import LARGEST_EXPLANATION
 from nestling.machinery.plan import Plan
+from nestling.machinery.records.pod import SCHEDULING_ANNOTATION
 
 SIM = "sim.nestling.dev/"
 
@@ -31,7 +32,7 @@ def test_later_writes_send_only_what_has_changed() -> None:
 
 def test_the_schedulers_explanation_moves_into_the_status() -> None:
     account = {"node": "n1", "score": 97, "nodes": 3}
-    pod = a_bound_pod(annotations={SCHEDULING: orjson.dumps(account).decode()})
+    pod = a_bound_pod(annotations={SCHEDULING_ANNOTATION: orjson.dumps(account).decode()})
     pod["status"] = {"phase": "Pending", "scheduling": {"message": "0/3 nodes are available", "attempts": 4}}
     world = World(a_new_node(), pod)
     world.run(1)
@@ -49,7 +50,7 @@ def test_the_schedulers_explanation_moves_into_the_status() -> None:
     ],
 )
 def test_an_account_that_is_none_is_left_out(text: str) -> None:
-    pod = a_bound_pod(annotations={SCHEDULING: text})
+    pod = a_bound_pod(annotations={SCHEDULING_ANNOTATION: text})
     world = World(a_new_node(), pod)
     world.run(1)
     assert "scheduling" not in world.status(pod)

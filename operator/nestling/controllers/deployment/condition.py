@@ -1,4 +1,4 @@
-"""Conditions of a Deployment, as lists of JSON: find, put, drop.
+"""Conditions of a Deployment: made, and put among the others.
 
 A condition that is put keeps the time of its last transition while its status stays, and is left alone while
 its status and reason both stay: a state that lasts is written once.
@@ -11,6 +11,7 @@ from typing import Final, Literal, TypeAlias
 from nestling.api.json import JsonObject
 from nestling.controllers.status_change import LONGEST_MESSAGE
 from nestling.machinery.clock import timestamp
+from nestling.machinery.conditions import find_condition, without_condition
 
 AVAILABLE: Final = "Available"
 PROGRESSING: Final = "Progressing"
@@ -32,21 +33,11 @@ def condition(
     }
 
 
-def find(conditions: Conditions, kind: str) -> JsonObject | None:
-    """The condition of this type, or None."""
-    return next((entry for entry in conditions if entry.get("type") == kind), None)
-
-
 def put(conditions: Conditions, new: JsonObject, *, renew: bool = False) -> list[JsonObject]:
     """The conditions with `new` among them. With `renew` its reason may stay and it is updated."""
-    old = find(conditions, new["type"])
+    old = find_condition(conditions, new["type"])
     if old is not None and old.get("status") == new["status"]:
         if old.get("reason") == new["reason"] and not renew:
             return list(conditions)
         new = {**new, "lastTransitionTime": old.get("lastTransitionTime") or new["lastTransitionTime"]}
-    return [*drop(conditions, new["type"]), new]
-
-
-def drop(conditions: Conditions, kind: str) -> list[JsonObject]:
-    """The conditions without those of this type."""
-    return [entry for entry in conditions if entry.get("type") != kind]
+    return [*without_condition(conditions, new["type"]), new]

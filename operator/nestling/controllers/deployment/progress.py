@@ -8,10 +8,11 @@ Source: Kubernetes 1.37, pkg/controller/deployment/progress.go, sync.go (checkPa
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.controllers.deployment.condition import PROGRESSING, Conditions, condition, drop, find, put
+from nestling.controllers.deployment.condition import PROGRESSING, Conditions, condition, put
 from nestling.controllers.deployment.family import Family
 from nestling.controllers.deployment.status import is_complete
-from nestling.machinery.clock import seconds_of
+from nestling.machinery.clock import seconds_or
+from nestling.machinery.conditions import find_condition, without_condition
 from nestling.machinery.records.workload import REPLICA_FAILURE, Deployment, count
 
 CREATED: Final = "NewReplicaSetCreated"
@@ -26,7 +27,7 @@ RESUMED: Final = "DeploymentResumed"
 
 def with_pause(deployment: Deployment, conditions: Conditions, now: float) -> list[JsonObject]:
     """Note that the rollout was paused or goes on: the time it stood still must not count against it."""
-    stands = find(conditions, PROGRESSING)
+    stands = find_condition(conditions, PROGRESSING)
     reason = stands.get("reason") if stands else None
     if deployment.deadline_s is None or reason == TIMED_OUT or deployment.paused == (reason == PAUSED):
         return list(conditions)
@@ -37,7 +38,7 @@ def with_pause(deployment: Deployment, conditions: Conditions, now: float) -> li
 
 def with_found(deployment: Deployment, conditions: Conditions, name: str, now: float) -> list[JsonObject]:
     """Start the clock for a ReplicaSet that was there before anybody cared about progress."""
-    if deployment.deadline_s is None or find(conditions, PROGRESSING) is not None:
+    if deployment.deadline_s is None or find_condition(conditions, PROGRESSING) is not None:
         return list(conditions)
     return put(conditions, condition(PROGRESSING, "True", FOUND, f'Found new replica set "{name}"', now))
 
@@ -72,8 +73,8 @@ def estimated(
     `new` is the name of the new ReplicaSet, None while there is none.
     """
     if deployment.deadline_s is None:
-        return drop(conditions, PROGRESSING)
-    stands = find(conditions, PROGRESSING)
+        return without_condition(conditions, PROGRESSING)
+    stands = find_condition(conditions, PROGRESSING)
     if stands and stands.get("reason") == ARRIVED and figures["replicas"] == figures["updatedReplicas"]:
         return list(conditions)  # it has arrived before; pods that come and go since are not a rollout
     subject = f'ReplicaSet "{new}"' if new is not None else f'Deployment "{deployment.key.name}"'
@@ -107,18 +108,18 @@ def has_timed_out(deployment: Deployment, stands: JsonObject, now: float) -> boo
         return True
     if stands.get("reason") == ARRIVED or deployment.deadline_s is None:
         return False
-    return _since(stands, now) + deployment.deadline_s < now
+    return seconds_or(stands.get("lastUpdateTime"), now) + deployment.deadline_s < now
 
 
 def due(deployment: Deployment, conditions: Conditions, figures: JsonObject, now: float) -> float | None:
     """When to look whether the rollout has timed out; None if it cannot."""
-    stands = find(conditions, PROGRESSING)
+    stands = find_condition(conditions, PROGRESSING)
     if stands is None or deployment.deadline_s is None or stands.get("reason") in {ARRIVED, TIMED_OUT}:
         return None
     if is_complete(deployment, figures):
         return None
     # A second more: times are whole seconds, and the deadline has to have passed, not only to be reached.
-    return _since(stands, now) + deployment.deadline_s + 1
+    return seconds_or(stands.get("lastUpdateTime"), now) + deployment.deadline_s + 1
 
 
 def with_failures(conditions: Conditions, family: Family) -> list[JsonObject]:
@@ -126,14 +127,5 @@ def with_failures(conditions: Conditions, family: Family) -> list[JsonObject]:
     first = () if family.new is None else (family.new,)
     found = next((rs.failure for rs in (*first, *family.old) if rs.failure is not None), None)
     if found is None:
-        return drop(conditions, REPLICA_FAILURE)
+        return without_condition(conditions, REPLICA_FAILURE)
     return put(conditions, {**found, "lastUpdateTime": found.get("lastTransitionTime")})
-
-
-def _since(stands: JsonObject, now: float) -> float:
-    """When progress was last seen; now, where the condition does not say."""
-    text = stands.get("lastUpdateTime")
-    try:
-        return seconds_of(text) if text else now
-    except (ValueError, TypeError):
-        return now

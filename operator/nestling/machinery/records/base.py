@@ -6,7 +6,7 @@ parsed from `raw` on demand by `body`, at a few microseconds per KB, and never k
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any, ClassVar, Self, cast
 
 import orjson
@@ -14,6 +14,7 @@ import orjson
 from nestling.api.json import JsonObject
 from nestling.api.kinds import API_VERSION, Kind, Uid
 from nestling.machinery.clock import seconds_of
+from nestling.machinery.conditions import conditions_of, find_condition
 from nestling.machinery.names import Key, key_of
 
 EMPTY: Mapping[str, str] = {}
@@ -126,26 +127,15 @@ def _owner(ref: JsonObject) -> Owner:
     )
 
 
-@cache
-def _second_of(text: str) -> float:
-    return seconds_of(text)
-
-
+@lru_cache(maxsize=1024)
 def _seconds(text: str | None) -> float:
     """Seconds of a creation time; objects made in one burst share theirs, so the last few are remembered."""
-    if not text:
-        return 0.0
-    if _second_of.cache_info().currsize > 1024:
-        _second_of.cache_clear()
-    return _second_of(text)
+    return seconds_of(text) if text else 0.0
 
 
 def condition(obj: JsonObject, kind: str) -> JsonObject | None:
     """The condition of type `kind` in `status.conditions`, or None."""
-    for entry in (obj.get("status") or {}).get("conditions") or ():
-        if entry.get("type") == kind:
-            return cast("JsonObject", entry)
-    return None
+    return find_condition(conditions_of(obj), kind)
 
 
 def condition_is(obj: JsonObject, kind: str, status: str = "True") -> bool:

@@ -37,11 +37,11 @@ class Settings:
     @classmethod
     def of(cls, spec: JsonObject) -> "Settings":
         """Settings from `VirtualCluster.spec`; what is absent keeps its default."""
-        first, last = _port_range(spec.get("nodePortRange")) or (30000, 32767)
         life: JsonObject = spec.get("nodeLifecycle") or {}
         tolerated: JsonObject = spec.get("defaultTolerationSeconds") or {}
         simulation: JsonObject = spec.get("simulation") or {}
         plain = cls()
+        first, last = _port_range(spec.get("nodePortRange")) or (plain.node_port_first, plain.node_port_last)
         return cls(
             pod_cidr=spec.get("podCIDR") or plain.pod_cidr,
             service_cidr=spec.get("serviceCIDR") or plain.service_cidr,

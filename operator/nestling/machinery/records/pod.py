@@ -1,7 +1,7 @@
 """What loops read of a VirtualPod."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import POD, Kind
@@ -9,9 +9,11 @@ from nestling.machinery.clock import seconds_of
 from nestling.machinery.records.base import Record, condition
 
 # The kubelet has containers to stop before the object may go; the bind write adds it, the kubelet drops it.
-KUBELET_FINALIZER = "nestling.dev/kubelet"
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
-TERMINAL_PHASES = frozenset({"Succeeded", "Failed"})
+KUBELET_FINALIZER: Final = "nestling.dev/kubelet"
+# The scheduler's account of the placement, in the bind write; the kubelet moves it to `status.scheduling`.
+SCHEDULING_ANNOTATION: Final = "nestling.dev/scheduling"
+DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,7 @@ REPLICA_FAILURE: Final = "ReplicaFailure"
 
 INT32_MAX: Final = 2**31 - 1
 
-# Maps in which empty says no more than absent. An empty object often says a lot: `emptyDir:
-# {}`.
+# Maps in which empty says no more than absent. An empty object often says a lot: `emptyDir: {}`.
 _MAPS: Final = frozenset(
     {"labels", "annotations", "nodeSelector", "limits", "requests", "overhead", "matchLabels"}
 )
