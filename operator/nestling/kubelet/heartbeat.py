@@ -13,8 +13,9 @@ import orjson
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import LEASE
+from nestling.kubelet.seat import ClusterSeat
 from nestling.machinery.clock import timestamp_micro
-from nestling.machinery.names import Key
+from nestling.machinery.names import Key, suffix
 from nestling.machinery.plan import Create, Delete, Patch, Plan
 from nestling.machinery.records.node import KUBELET_LEASE, SILENT_NODES, Lease
 
@@ -62,6 +63,32 @@ def renewal(key: Key, lease: Lease | None, silent: Mapping[str, float], now: flo
     if dict(lease.silent) != dict(silent):
         body["metadata"] = {"annotations": {SILENT_NODES: annotation or None}}
     return Plan.of(Patch(LEASE, key, lease.uid, body), why="heartbeat")
+
+
+def beat(seat: ClusterSeat, lease: Lease | None, every_s: float, now: float) -> Plan | None:
+    """The renewal, if it is due; in any case the seat says when the next one is."""
+    silent = silent_nodes(seat, now)
+    due = seat.next_beat
+    if not due and lease is not None and lease.silent.keys() == silent.keys():
+        due = lease.renewed_at + every_s  # by the process before this one
+    if now < due <= now + every_s:
+        seat.next_beat = due
+        return None
+    # Clusters that appear together shall beat apart.
+    first_s = every_s * (0.5 + sum(map(ord, suffix(seat.key.cluster))) % 100 / 200)
+    seat.next_beat = now + (first_s if lease is None else every_s)
+    seat.version = lease.version if lease is not None else 0
+    return renewal(seat.key, lease, silent, now)
+
+
+def silent_nodes(seat: ClusterSeat, now: float) -> dict[str, float]:
+    """The nodes of a cluster that are switched off, and when each was last heard of."""
+    silent: dict[str, float] = {}
+    for key, node in seat.nodes.items():
+        if node.silent_since is not None:
+            node.silent_since = node.silent_since or now  # went off before any heartbeat of ours
+            silent[key.name] = node.silent_since
+    return silent
 
 
 def farewell(key: Key, lease: Lease) -> Plan:

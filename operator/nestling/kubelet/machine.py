@@ -14,19 +14,20 @@ import structlog
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD
-from nestling.kubelet import address, heartbeat, lifecycle, node, podwrite
-from nestling.kubelet.admission import amounts_of, claim_of, reject
+from nestling.kubelet import address, heartbeat, lifecycle, node, podwrite, reception
+from nestling.kubelet.admission import amounts_of
 from nestling.kubelet.agenda import Agenda, Item
 from nestling.kubelet.container import Said
 from nestling.kubelet.lifecycle import Site, Step
 from nestling.kubelet.metrics import KubeletMetrics, NodeCount
+from nestling.kubelet.reception import Wait
 from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
 from nestling.kubelet.runtimes.simulated import Simulated
 from nestling.kubelet.seat import ClusterSeat, NodeSeat, PodSeat
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.controller import Outcome
-from nestling.machinery.names import Key, suffix
+from nestling.machinery.names import Key
 from nestling.machinery.plan import Emit, Plan
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import Settings
@@ -36,11 +37,7 @@ from nestling.machinery.view import View
 
 log = structlog.get_logger(__name__)
 
-NO_ADDRESS_RETRY_S: Final = 10.0
 BROKEN_RETRY_S: Final = 60.0
-# Nodes and pods come by separate watches: a label or taint that speaks against a pod may be gone already.
-PATIENCE_S: Final = 2.0
-NODE_REASONS: Final = frozenset({"NodeAffinity", "TaintToleration"})
 # A wall clock that falls back further than this leaves every booking too late.
 BACKWARDS_S: Final = 1.0
 _SIMULATED: Final = PREFIX.encode()
@@ -245,21 +242,10 @@ class Kubelet:
         if not seat.nodes:
             del self._clusters[seat.key.cluster]
             return heartbeat.farewell(seat.key, lease) if lease is not None else None
-        silent = _silent(seat, now)
-        every = heartbeat.renewal_interval(self._settings(seat.key.cluster).node_grace_s)
-        due = seat.next_beat
-        if not due and lease is not None and lease.silent.keys() == silent.keys():
-            due = lease.renewed_at + every  # by the process before this one
-        if now < due <= now + every:
-            seat.next_beat = due
-            self._agenda.wake(seat, due)
-            return None
-        # Clusters that appear together shall beat apart.
-        first = every * (0.5 + sum(map(ord, suffix(seat.key.cluster))) % 100 / 200)
-        seat.next_beat = now + (first if lease is None else every)
+        grace_s = self._settings(seat.key.cluster).node_grace_s
+        plan = heartbeat.beat(seat, lease, heartbeat.renewal_interval(grace_s), now)
         self._agenda.wake(seat, seat.next_beat)
-        seat.version = lease.version if lease is not None else 0
-        return heartbeat.renewal(seat.key, lease, silent, now)
+        return plan
 
     # Nodes: registration and status.
 
@@ -299,9 +285,16 @@ class Kubelet:
             return None
         body = record.body
         if seat.admitted_at is None and not record.terminal:
-            refused = self._admit(seat, home, record, body, now)
-            if refused is not None:
-                return refused
+            if not home.loaded:
+                reception.load(home, self._cache.table(Pod).on_node(home.key.cluster, home.key.name))
+            answer = reception.receive(seat, home, record, body["spec"], now)
+            if isinstance(answer, Wait):
+                self._agenda.wake(seat, answer.until)
+                return Plan.of(*self._events(record, filter(None, (answer.said,))), why=answer.why)
+            if answer is not None:
+                if self._metrics is not None:
+                    self._metrics.rejected(answer.reason)
+                return podwrite.rejected(record, body, answer, now)
         settings = self._settings(seat.key.cluster)
         site = Site(
             node_ip=home.address,
@@ -314,61 +307,6 @@ class Kubelet:
         )
         found = lifecycle.step(seat.key, body, site, self._runtime, now)
         return self._plan(seat, record, body, found, now)
-
-    def _admit(self, seat: PodSeat, home: NodeSeat, record: Pod, body: JsonObject, now: float) -> Plan | None:
-        """Take a pod on: None once it is, else a plan: that it fails, or that it has to wait."""
-        self._load(home)
-        spec: JsonObject = body["spec"]
-        claim = claim_of(spec)
-        if record.ip:  # admitted before; nobody is thrown out for being counted late
-            seat.ip, seat.admitted_at = record.ip, now
-            if home.pool is not None:
-                home.pool.hold(record.ip, record.uid)
-            home.room.take(record.uid, claim)
-            return None
-        rejection = reject(spec, claim, home.room, node=home.key.name, labels=home.labels, taints=home.taints)
-        if rejection is not None:
-            doubtful_until = (seat.seen_at or now) + PATIENCE_S
-            if rejection.reason in NODE_REASONS and now < doubtful_until:
-                self._agenda.wake(seat, doubtful_until)
-                return Plan.done("its node may have changed without our knowing")
-            if self._metrics is not None:
-                self._metrics.rejected(rejection.reason)
-            return podwrite.rejected(record, body, rejection, now)
-        if spec.get("hostNetwork"):
-            seat.ip = home.address
-        else:
-            found = home.pool.take(record.uid) if home.pool is not None else None
-            if found is None:
-                self._agenda.wake(seat, now + NO_ADDRESS_RETRY_S)
-                return self._no_address(seat, home, record, now)
-            seat.ip = found
-        seat.admitted_at = now
-        home.room.take(record.uid, claim)
-        return None
-
-    def _no_address(self, seat: PodSeat, home: NodeSeat, record: Pod, now: float) -> Plan:
-        """Tell that the pod has to wait for an address; nothing while the node's subnet may be on its way."""
-        if home.pool is None:
-            if seat.seen_at is None or now < seat.seen_at + NO_ADDRESS_RETRY_S:
-                return Plan.done("its node has no pod CIDR yet")
-            said = Said("Warning", "NetworkNotReady", "network is not ready: the node has no pod CIDR")
-        else:
-            text = f"Failed to create pod sandbox: no IP addresses available in {home.pool.cidr}"
-            said = Said("Warning", "FailedCreatePodSandBox", text)
-        return Plan.of(*self._events(record, (said,)), why="no address for it")
-
-    def _load(self, home: NodeSeat) -> None:
-        """Book what the pods that were admitted before this process knew the node hold there."""
-        if home.loaded:
-            return
-        home.loaded = True
-        for pod in self._cache.table(Pod).on_node(home.key.cluster, home.key.name):
-            if pod.ip and not pod.terminal:
-                if home.pool is not None:
-                    home.pool.hold(pod.ip, pod.uid)
-                if pod.uid not in home.room.claims:
-                    home.room.take(pod.uid, claim_of(pod.body["spec"]))
 
     def _plan(self, seat: PodSeat, record: Pod, body: JsonObject, found: Step, now: float) -> Plan | None:
         if found.wake_at is not None:
@@ -442,11 +380,8 @@ class Kubelet:
 
     def _give_back(self, seat: PodSeat) -> None:
         home = self._nodes.get(seat.node)
-        if home is None:
-            return
-        home.room.give_back(seat.uid)
-        if home.pool is not None:
-            home.pool.give_back(seat.ip, seat.uid)
+        if home is not None:
+            reception.give_back(seat, home)
 
     def _forget_node(self, seat: NodeSeat) -> None:
         self._nodes.pop(seat.key, None)
@@ -481,16 +416,6 @@ class Kubelet:
 
     def _settings(self, cluster: str) -> Settings:
         return View(self._cache, cluster, 0.0).settings
-
-
-def _silent(seat: ClusterSeat, now: float) -> dict[str, float]:
-    """The nodes of a cluster that are switched off, and when each was last heard of."""
-    silent: dict[str, float] = {}
-    for key, node_seat in seat.nodes.items():
-        if node_seat.silent_since is not None:
-            node_seat.silent_since = node_seat.silent_since or now  # went off before any heartbeat of ours
-            silent[key.name] = node_seat.silent_since
-    return silent
 
 
 def _is_news(old: Pod | None, new: Pod, *, under_way: bool) -> bool:
