@@ -38,7 +38,6 @@ _JOB_LABELS: Final = frozenset(
 _SYSTEM_CONFIG_MAP: Final = "kube-root-ca.crt"
 _TOKEN_SECRET: Final = "kubernetes.io/service-account-token"  # noqa: S105  # the name of a type
 _REUSED: Final = {("v1", "ConfigMap"): kinds.CONFIG_MAP, ("v1", "Secret"): kinds.SECRET}
-_CLUSTER_SCOPED_NATIVE: Final = frozenset({kind.native for kind in kinds.VIRTUAL_KINDS if not kind.scoped})
 
 
 class Broken(Exception):  # named after the state of the world

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -152,7 +153,7 @@ def _signed_by(cert: Path, ca: x509.Certificate) -> bool:
     """Whether the signature verifies, not only the names: an authority made anew keeps its name."""
     try:
         x509.load_pem_x509_certificate(cert.read_bytes()).verify_directly_issued_by(ca)
-    except Exception:
+    except (OSError, ValueError, TypeError, InvalidSignature):
         return False
     return True
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias
 
 import orjson
 
@@ -11,7 +11,6 @@ from nestling.host.errors import HostSetupError
 from nestling.host.paths import state_home, write_private
 
 HostKind = Literal["embedded", "local", "kind", "current"]
-HOST_KINDS: tuple[HostKind, ...] = get_args(HostKind)
 HostState = Literal["running", "degraded", "stopped"]
 
 # Called with one line of progress each; what it does with it (a spinner, a plain line, nothing) is the

@@ -72,17 +72,11 @@ class Executor:
         self._slots = asyncio.Semaphore(concurrency)
         self._random = random or Random()
         self._not_before = 0.0  # monotonic; set by the host's Retry-After
-        self._open = 0
 
     @property
     def busy(self) -> bool:
         """Whether writes are waiting for a slot: a hint to everything that can wait."""
         return self._slots.locked()
-
-    @property
-    def in_flight(self) -> int:
-        """Writes begun and not yet answered, those that wait for a slot included."""
-        return self._open
 
     async def perform(self, plan: Plan) -> Outcome:
         """Do the writes of `plan` in order, up to the first failure."""
@@ -104,7 +98,6 @@ class Executor:
         if isinstance(write, Emit):
             self._events.record(write)
             return None
-        self._open += 1
         started = self._clock.monotonic()
         error: HostError | None = None
         try:
@@ -114,8 +107,6 @@ class Executor:
                 await self._write(write)
         except HostError as found:
             error = found
-        finally:
-            self._open -= 1
         if self._metrics is not None:
             result = "ok" if error is None else type(error).__name__
             self._metrics.wrote(write.kind, _verb(write), result, self._clock.monotonic() - started)

@@ -9,7 +9,7 @@ a key that is added while in work is done once more afterwards; retries double f
 
 import heapq
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from random import Random
 from typing import Final, Protocol
 
@@ -93,11 +93,6 @@ class Queue:
             return
         self._waiting[key] = self._clock.monotonic()
         self._line_up(key)
-
-    def add_all(self, keys: Iterable[Key]) -> None:
-        """Put several keys in line."""
-        for key in keys:
-            self.add(key)
 
     def add_after(self, key: Key, delay_s: float) -> None:
         """Put a key in line after a delay; an earlier time that is already set stays."""

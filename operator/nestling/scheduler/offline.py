@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Final, Literal, TypeAlias
 
 from nestling.api.json import JsonObject, JsonValue
-from nestling.api.kinds import NODE, POD
+from nestling.api.kinds import POD
 from nestling.machinery.names import DEFAULT_NAMESPACE, key_of
 from nestling.machinery.records.pod import TERMINAL_PHASES
 from nestling.scheduler.engine import PendingPod, Scheduler
@@ -138,7 +138,7 @@ def _put(engine: Scheduler, node: JsonObject) -> NodeRefusal | None:
         )
         engine.nodes.put_node(facts)
     except _UNREADABLE as error:
-        return NodeRefusal(name, "", (f"the node's manifest cannot be read: {error!r}"[:256],))
+        return NodeRefusal(name, "", (f"the node's manifest cannot be read: {_why(error)}"[:256],))
     return None
 
 
@@ -163,7 +163,11 @@ def _read(engine: Scheduler, pod: JsonObject, classes: PriorityClasses) -> _Cand
             return None
         return _Candidate(namespace, name, spec, classes.of(spec).value)
     except _UNREADABLE as error:
-        return _Candidate(namespace, name, error=f"the pod's manifest cannot be read: {error!r}"[:256])
+        return _Candidate(namespace, name, error=f"the pod's manifest cannot be read: {_why(error)}"[:256])
+
+
+def _why(error: Exception) -> str:
+    return f"it has no {error.args[0]}" if isinstance(error, KeyError) else repr(error)
 
 
 def _classes(objects: Iterable[JsonObject]) -> PriorityClasses:
@@ -190,13 +194,3 @@ def _items(objects: Iterable[JsonValue]) -> Iterator[JsonObject]:
             yield from items
         else:
             yield one
-
-
-def is_node(obj: JsonObject) -> bool:
-    """Whether a manifest is a node, native or virtual: for callers that sort a mixed file."""
-    return obj.get("kind") in {NODE.native, NODE.name}
-
-
-def is_pod(obj: JsonObject) -> bool:
-    """Whether a manifest is a pod, native or virtual."""
-    return obj.get("kind") in {POD.native, POD.name}
