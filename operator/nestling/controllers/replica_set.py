@@ -50,7 +50,7 @@ def reconcile(view: View, key: Key) -> Plan:
 
     # Only what could still serve is taken in or let go: finished pods stay with whom they were.
     owned = list(view.owned(Pod, rs.uid))
-    orphans = (pod for pod in view.selected(key.namespace, rs.selector) if pod.active)
+    orphans = (pod for pod in view.selected(Pod, key.namespace, rs.selector) if pod.active)
     claims = claim(rs, rs.selector, (pod for pod in owned if pod.active), orphans)
     active = claims.held
     terminating = sum(
@@ -132,7 +132,7 @@ def _related(view: View, rs: ReplicaSet) -> list[Pod]:
     found: dict[str, Pod] = {}
     for sibling in view.owned(ReplicaSet, owner.uid):
         if sibling.key.namespace == rs.key.namespace:
-            found.update((pod.uid, pod) for pod in view.selected(rs.key.namespace, sibling.selector))
+            found.update((pod.uid, pod) for pod in view.selected(Pod, rs.key.namespace, sibling.selector))
     return list(found.values())
 
 

@@ -26,6 +26,8 @@ R = TypeVar("R", bound=Record)
 REMEMBERED_DELETIONS: Final = 20_000
 # Cluster, virtual namespace, and one label that the selector asks for (None if it asks for no plain one).
 SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Key, None]]
+# Kinds that others select by label.
+SELECTED: Final = (Pod, ReplicaSet)
 # Kinds of which a changed object asks: which of you select me?
 SELECTING: Final = (Service, ReplicaSet, Deployment)
 
@@ -203,7 +205,7 @@ class Cache:
     def __init__(self, records: Iterable[type[Record]]) -> None:
         self._tables: dict[str, Table[Any]] = {
             record.KIND.plural: Table(
-                record, by_label=issubclass(record, Pod), by_selector=issubclass(record, SELECTING)
+                record, by_label=issubclass(record, SELECTED), by_selector=issubclass(record, SELECTING)
             )
             for record in records
         }

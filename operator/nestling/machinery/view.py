@@ -82,12 +82,12 @@ class View:
         """Pods bound to `node`."""
         return self._cache.table(Pod).on_node(self.cluster, node)
 
-    def selected(self, namespace: str, selector: Selector) -> Iterator[Pod]:
-        """Pods of a virtual namespace that `selector` matches.
+    def selected(self, record: type[R], namespace: str, selector: Selector) -> Iterator[R]:
+        """Objects (pods, ReplicaSets) of a virtual namespace that `selector` matches.
 
-        Walks the pods of its rarest plain label only.
+        Walks those with its rarest plain label only.
         """
-        table = self._cache.table(Pod)
+        table = self._cache.table(record)
         if selector.nothing:
             return iter(())
         if selector.equals:
@@ -96,8 +96,8 @@ class View:
             )
             candidates = table.labelled(self.cluster, namespace, *rarest)
         else:
-            candidates = self.in_namespace(Pod, namespace)
-        return (pod for pod in candidates if selector.matches(pod.labels))
+            candidates = self.in_namespace(record, namespace)
+        return (found for found in candidates if selector.matches(found.labels))
 
     def selecting(self, record: type[R], namespace: str, labels: Mapping[str, str]) -> Iterator[R]:
         """Objects of a kind with selectors, in a virtual namespace, whose selector matches these labels."""

@@ -89,7 +89,7 @@ def desired(view: View, backend: Backend, families: list[Family]) -> Desired:
     """Every endpoint that the service should have, by family and ports."""
     found = Desired()
     service = backend.service
-    pods = filter(is_endpoint, view.selected(service.key.namespace, service.selector))
+    pods = filter(is_endpoint, view.selected(Pod, service.key.namespace, service.selector))
     for pod in sorted(pods, key=lambda pod: pod.key):
         node = view.get(Node, Key(view.cluster, "", pod.node_name))
         if node is None and not backend.publish_not_ready:

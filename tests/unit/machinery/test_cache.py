@@ -146,7 +146,7 @@ def test_the_view_selects_pods_of_one_virtual_namespace(
     cache.see(POD, pod(3, "u3", "c", labels={"app": "api", "tier": "back"}))
     cache.see(POD, pod(4, "u4", "d.shop", labels={"app": "web", "tier": "front"}))
     view = View(cache, "team-a", 0.0)
-    assert {p.key.name for p in view.selected("default", Selector.from_json(selector))} == names
+    assert {p.key.name for p in view.selected(Pod, "default", Selector.from_json(selector))} == names
 
 
 def test_settings_hold_without_a_virtual_cluster(cache: Cache) -> None:

@@ -33,7 +33,7 @@ def reconcile(view: View, key: Key) -> Plan:
         deployment,
         deployment.selector,
         view.owned(ReplicaSet, deployment.uid),
-        (rs for rs in view.in_namespace(ReplicaSet, key.namespace) if rs.controller is None),
+        view.selected(ReplicaSet, key.namespace, deployment.selector),
     )
     look = Look(view, deployment, deployment.body, family_of(deployment, claims.held), claims.writes)
     if deployment.deleting:
