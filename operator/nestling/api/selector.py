@@ -136,7 +136,8 @@ class Selector:
         for key, value in self.equals:
             if labels.get(key) != value:
                 return False
-        return all(requirement.matches(labels) for requirement in self.requirements)
+        # Most have none, and this is asked for each pod at each look of its controller.
+        return not self.requirements or all(requirement.matches(labels) for requirement in self.requirements)
 
     @property
     def everything(self) -> bool:
