@@ -3,7 +3,8 @@
 Each side in turn brings its nodes to Ready, becomes quiet, and is then watched for a while; nothing else runs
 on its API server. Heartbeats are all that is left: one Lease per kubelet process here, one per node there.
 
-    .venv/bin/python tests/benchmarks/idle.py [--nodes 1000] [--seconds 60] [--arms ours,kwok] [--json]
+    .venv/bin/python tests/benchmarks/idle.py [--nodes 1000] [--seconds 60] [--settle 60]
+        [--arms ours,kwok] [--json]
 """
 
 import argparse
@@ -45,11 +46,13 @@ class Idle:
     load_average: float
 
 
-async def one_side(place: Arena, side: Side, nodes: int, seconds: float) -> Idle:
-    """Bring the nodes up, wait until it is quiet, and watch."""
-    await side.prepare(nodes)
+async def one_side(place: Arena, side: Side, options: argparse.Namespace) -> Idle:
+    """Bring the nodes up, let the events about them be written, and watch."""
+    seconds = float(options.seconds)
+    await side.prepare(options.nodes)
     try:
         start_s = await side.start()
+        await asyncio.sleep(options.settle)
         average, watched = os.getloadavg()[0], (side.pids, place.pids)
         written, before = await writes(place.transport), [cpu_s(pids) for pids in watched]
         await asyncio.sleep(seconds)
@@ -68,7 +71,7 @@ async def measure(options: argparse.Namespace, console: Console) -> dict[str, Id
         console.print(f"{options.nodes} idle nodes of {arm} for {options.seconds:.0f} s")
         async with arena(connections=32) as place:
             side = SIDES[arm](place.host, place.client, place.folder)
-            found[arm] = await one_side(place, side, options.nodes, options.seconds)
+            found[arm] = await one_side(place, side, options)
     return found
 
 
@@ -88,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="What idle Ready nodes cost, ours and the rivals'.")
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--settle", type=float, default=60.0, help="seconds from all Ready to the first look")
     parser.add_argument("--arms", type=arms, default=["ours", "kwok"], help=f"of {', '.join(SIDES)}")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
