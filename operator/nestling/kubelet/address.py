@@ -41,6 +41,14 @@ class Pool:
             number += 1
         return None
 
+    def covers(self, address: str) -> bool:
+        """Whether this address is one that pods of this node may have."""
+        try:
+            number = int(ipaddress.ip_address(address)) - int(self._base)
+        except ValueError:
+            return False
+        return _FIRST_POD <= number <= self._last
+
     def hold(self, address: str, uid: str) -> None:
         """Mark an address as held by a pod that has it already."""
         self._holder[address] = uid

@@ -295,6 +295,8 @@ class Kubelet:
                 if self._metrics is not None:
                     self._metrics.rejected(answer.reason)
                 return podwrite.rejected(record, body, answer, now)
+        if record.ip and record.ip != seat.ip and seat.admitted_at is not None and not record.terminal:
+            reception.follow(seat, home, record.ip)
         settings = self._settings(seat.key.cluster)
         site = Site(
             node_ip=home.address,

@@ -64,6 +64,17 @@ def load(home: NodeSeat, pods: Iterable[Pod]) -> None:
                 home.room.take(pod.uid, claim_of(pod.body["spec"]))
 
 
+def follow(seat: PodSeat, home: NodeSeat, address: str) -> None:
+    """Go by the address of this node that another kubelet has written: two that insist would write for ever.
+
+    Any other address is nonsense, and stays to be mended.
+    """
+    if home.pool is not None and home.pool.covers(address):
+        home.pool.give_back(seat.ip, seat.uid)
+        home.pool.hold(address, seat.uid)
+        seat.ip = address
+
+
 def give_back(seat: PodSeat, home: NodeSeat) -> None:
     """Free the room and the address of a pod that has ended."""
     home.room.give_back(seat.uid)

@@ -175,3 +175,19 @@ def test_a_late_word_about_a_predecessor_does_not_free_the_successors_place() ->
     world.run(1)
     addresses = {world.status(pod)["podIP"] for pod in (a_bound_pod(), other)}
     assert len(addresses) == 2
+
+
+def test_an_address_that_another_kubelet_wrote_stands() -> None:
+    pod, late = a_bound_pod(), a_bound_pod("late")
+    world = World(a_new_node(), pod)
+    world.run(5)
+    mine, written = world.status(pod)["podIP"], len(world.pod_writes())
+    other = {"podIP": "10.244.7.77", "podIPs": [{"ip": "10.244.7.77"}], "phase": "Pending"}
+    world.edit(pod, {"status": other})
+    world.run(60)
+    assert world.status(pod)["phase"] == "Running"
+    assert world.status(pod)["podIP"] == "10.244.7.77", "two kubelets would write for ever"
+    assert len(world.pod_writes()) == written + 1
+    world.put(late)
+    world.run(5)
+    assert world.status(late)["podIP"] == mine, "the address is free again"
