@@ -25,7 +25,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import EVENT, LEASE, NAMESPACE, Kind
 from nestling.apiserver.api import Api
 from nestling.apiserver.exchange import Request, Response
-from nestling.apiserver.faults import Faults, StreamFaults
+from nestling.apiserver.faults import Faults, Rule, StreamFaults
 from nestling.apiserver.inprocess import InProcess
 from nestling.apiserver.watch import Watch
 from nestling.machinery.cache import Cache, Change
@@ -45,7 +45,6 @@ from nestling.operators.settings import SELECTORS
 CLUSTER = "team-a"
 QUIET_KINDS = (f"/{EVENT.plural}", f"/{LEASE.plural}")
 RETRY_S = 1.0  # between tries of a list or watch that the host refuses
-HEARS = 0.5  # in a world that lags: how likely a watch speaks between two turns
 
 
 class Crash(BaseException):
@@ -98,13 +97,13 @@ class StillLoop(asyncio.SelectorEventLoop):
 class CountingTransport:
     """Counts object writes on their way to the host, and kills at the crash point.
 
-    Afterwards nothing passes. `written` is called after each of them.
+    Afterwards nothing passes. The world's meddlers act just before each of them, its checks just after.
     """
 
-    def __init__(self, inner: Transport, *, crash: CrashPoint | None, written: Callable[[], None]) -> None:
+    def __init__(self, inner: Transport, *, crash: CrashPoint | None, world: "World") -> None:
         self._inner = inner
         self._crash = crash
-        self._written = written
+        self._world = world
         self.dead = False
         self.writes = 0
         self.log: list[str] = []
@@ -130,13 +129,17 @@ class CountingTransport:
         if due is not None and due.when == "before":
             self.dead = True
             raise Crash
+        if counts and self._world.meddlers:
+            for meddle in self._world.meddlers:
+                meddle(method, path)
+            self._world.check()
         try:
             answer = await self._inner.send(
                 method, path, query=query, body=body, content_type=content_type, accept=accept
             )
         finally:
             if counts:
-                self._written()
+                self._world.check()
         if due is not None:
             self.dead = True
             raise Crash
@@ -249,7 +252,7 @@ class Operator:
 
     def __init__(self, world: "World", crash: CrashPoint | None) -> None:
         self._world = world
-        self.transport = CountingTransport(world.transport, crash=crash, written=world.check)
+        self.transport = CountingTransport(world.transport, crash=crash, world=world)
         self.client = Client(self.transport)
         self.cache = Cache({record.KIND: record for role in world.roles for record in role.records}.values())
         self.echo = Echo(world.clock, self.cache.kinds)
@@ -301,13 +304,10 @@ class Operator:
         """A kind was listed anew: what vanished meanwhile is looked for soon."""
         self._sweeps.setdefault(kind, self._world.clock.monotonic() + SWEEP_SOON_S)
 
-    def hear(self, chance: Random | None = None) -> int:
-        """Take in everything that the watches hold, or, by `chance`, what some of them do."""
-        heard = 0
-        for stream in self.streams:
-            if chance is None or chance.random() < HEARS:
-                heard += stream.hear()
-        return heard
+    def hear(self, lag: float = 0.0) -> int:
+        """Take in what the watches hold; each stays silent with probability `lag`."""
+        random = self._world.random
+        return sum([stream.hear() for stream in self.streams if not lag or random.random() >= lag])
 
     def sweep(self) -> None:
         """Compare with listings, as the feed does soon after a re-list and every few minutes."""
@@ -392,7 +392,8 @@ class World:
     """One host namespace, one operator life after another, and a clock moved by hand.
 
     `crashes` end one life each, counted from its birth; those that are left when the world ends were never
-    reached. With `operators`, so many run side by side, without election. With `lag`, watches speak late.
+    reached. With `operators`, so many run side by side, without election. With `lag`, from 0 to 1, each watch
+    stays silent that often while others act.
     """
 
     def __init__(
@@ -403,7 +404,7 @@ class World:
         crash: CrashPoint | None = None,
         crashes: Sequence[CrashPoint] = (),
         operators: int = 1,
-        lag: bool = False,
+        lag: float = 0.0,
     ) -> None:
         server = shared_server()
         self.clock = server.clock
@@ -420,8 +421,11 @@ class World:
         self.lives = 0
         self.writes = 0
         self.disturbances = 0
-        self._deleted: set[tuple[str, str]] = set()
-        self._lag = self.random if lag else None
+        self.meddlers: list[Callable[[str, str], None]] = []
+        """Told of every write before it reaches the host: users who are quicker than the operator."""
+        self._deleted: set[str] = set()
+        self._emptied: set[str] = set()
+        self._lag = lag
         self._loop = server.loop
         self._checked = -1
         self._checks: list[Callable[[World], None]] = []
@@ -507,13 +511,16 @@ class World:
     def delete(self, kind: Kind, name: str, *, propagation: str = "Background") -> Any:
         """Delete an object as a user would."""
         self.disturbances += 1
-        self._deleted.add((kind.plural, name))
+        self._deleted |= {
+            obj["metadata"]["uid"] for obj in self.list(kind) if obj["metadata"]["name"] == name
+        }
+        if kind is NAMESPACE:
+            self._emptied.add(name)
         return self.request("DELETE", kind.path(CLUSTER, name), {"propagationPolicy": propagation})
 
-    def was_deleted(self, kind: Kind, name: str) -> bool:
-        """Whether the user has ever deleted this object, or the namespace it is in."""
-        namespace = name.rpartition(".")[2]
-        return (kind.plural, name) in self._deleted or (NAMESPACE.plural, namespace) in self._deleted
+    def was_deleted(self, uid: str, name: str) -> bool:
+        """Whether the user has deleted the object with this UID, or the namespace that it is in."""
+        return uid in self._deleted or name.rpartition(".")[2] in self._emptied
 
     def list(self, kind: Kind) -> list[Any]:
         """All objects of a kind, as the server has them. Do not change the answer."""
@@ -526,6 +533,23 @@ class World:
                 known = self._parsed[kind.plural, record.uid] = (record.revision, record.parse())
             found.append(known[1])
         return found
+
+    def add_fault(self, rule: Rule) -> None:
+        """Put a fault in force. Watches learn of theirs when they are opened, so all are opened anew."""
+        self.faults.add(rule)
+        if rule.watches:
+            for operator in self.operators:
+                for stream in operator.streams:
+                    stream.cut()
+
+    def break_watches(self) -> None:
+        """Cut all watches, and forget the history they could resume from: they have to list anew."""
+        mark = {"metadata": {"labels": {"broken": str(self.api.revision)}}}
+        self.request("PATCH", f"/api/v1/namespaces/{CLUSTER}", mark)  # so that nobody is up to date
+        self.api.compact()
+        for operator in self.operators:
+            for stream in operator.streams:
+                stream.cut()
 
     # Time
 
@@ -546,7 +570,7 @@ class World:
                     acting, loop = busy[self.random.randrange(len(busy))]
                     acting.turn(loop, self.random)
                     continue
-                if self._lag is not None and sum([operator.hear() for operator in self.operators]):
+                if self._lag and sum([operator.hear() for operator in self.operators]):
                     continue
             except Crash:
                 self._buried(acting)

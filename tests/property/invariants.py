@@ -172,6 +172,7 @@ class RolloutBounds:
     def __init__(self) -> None:
         self._reached: dict[str, int] = {}  # deployment -> replicas it has had available once
         self._planned: dict[str, int] = {}
+        self._most: dict[str, int] = {}  # what its controller may be going by, as long as it has not looked
         self._restless: set[str] = set()
         self._disturbances = 0
 
@@ -192,12 +193,14 @@ class RolloutBounds:
             planned = sum(rs["spec"]["replicas"] for rs in mine)
             before = self._planned.get(uid, 0)
             self._planned[uid] = planned
-            if _fresh(deployment) or deleting(deployment):
-                self._reached.pop(uid, None)  # it was scaled perhaps: the count starts over
-                continue
-            assert planned <= max(wanted + surge, before), (
+            fresh = _fresh(deployment)
+            self._most[uid] = max(wanted + surge, self._most.get(uid, 0) if fresh else 0)
+            assert planned <= max(self._most[uid], before), (
                 f"{name_of(deployment)}: {planned} pods are asked for instead of {wanted}, surge {surge}"
             )
+            if fresh or deleting(deployment):
+                self._reached.pop(uid, None)  # it was scaled perhaps: the count starts over
+                continue
             family = [pod for rs in mine for pod in pods[rs["metadata"]["uid"]]]
             if any(RUN_DURATION in (pod["metadata"].get("annotations") or {}) for pod in family):
                 self._restless.add(uid)
@@ -279,7 +282,7 @@ class NoneLost:
                 living.add(uid)
         for uid in [uid for uid in self._alone if uid not in living]:
             name = self._alone.pop(uid)
-            assert uid in self._excused or world.was_deleted(POD, name), (
+            assert uid in self._excused or world.was_deleted(uid, name), (
                 f"pod {name} is gone, and nobody said so"
             )
 

@@ -33,6 +33,107 @@ def with_nodes(world: World, count: int = 3) -> None:
     world.run_for(5)
 
 
+def scale_up_and_down(world: World) -> None:
+    """A ReplicaSet of 4, then 7, then 2."""
+    with_nodes(world)
+    world.create(REPLICA_SET, "web", workload("web", 4))
+    world.run_for(10)
+    world.patch(REPLICA_SET, "web", {"spec": {"replicas": 7}})
+    world.run_for(10)
+    world.patch(REPLICA_SET, "web", {"spec": {"replicas": 2}})
+
+
+def pods_deleted(world: World) -> None:
+    """A user deletes pods, and pods arrive before there are nodes."""
+    world.create(REPLICA_SET, "web", workload("web", 3))
+    world.run_for(5)
+    with_nodes(world)
+    for pod in world.list(POD)[:2]:
+        world.delete(POD, pod["metadata"]["name"])
+
+
+def pool_shrinks_and_grows(world: World) -> None:
+    """Nodes go away under running pods, others come."""
+    with_nodes(world, 4)
+    world.create(REPLICA_SET, "web", workload("web", 6))
+    world.run_for(10)
+    world.patch(NODE_POOL, "pool", {"spec": {"replicas": 2}})
+    world.run_for(60)
+    world.patch(NODE_POOL, "pool", {"spec": {"replicas": 3}})
+
+
+def machine_dies(world: World) -> None:
+    """A machine loses power, its pods move, it comes back."""
+    with_nodes(world)
+    world.create(REPLICA_SET, "web", workload("web", 4))
+    world.run_for(10)
+    world.patch(NODE, "pool-1", {"metadata": {"annotations": {"sim.nestling.dev/power": "off"}}})
+    world.run_for(400)
+    world.patch(NODE, "pool-1", {"metadata": {"annotations": {"sim.nestling.dev/power": None}}})
+
+
+def rolling_update(world: World) -> None:
+    """A Deployment is rolled out to a new image."""
+    with_nodes(world)
+    world.create(DEPLOYMENT, "web", workload("web", 4))
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": [_main("web:2")]}}}})
+
+
+def stuck_and_rolled_back(world: World) -> None:
+    """A rollout to an image that cannot be pulled, and back."""
+    with_nodes(world)
+    world.create(DEPLOYMENT, "web", workload("web", 4))
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": [_main("fail/web:2")]}}}})
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": [_main("web:1")]}}}})
+
+
+def recreated(world: World) -> None:
+    """The Recreate strategy: all old pods go before the first new one comes."""
+    with_nodes(world)
+    world.create(DEPLOYMENT, "web", workload("web", 3, strategy={"type": "Recreate"}))
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": [_main("web:2")]}}}})
+
+
+def owner_deleted(world: World) -> None:
+    """A Deployment is deleted in the middle of a rollout; nothing of it stays."""
+    with_nodes(world)
+    world.create(DEPLOYMENT, "web", workload("web", 3))
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"template": {"spec": {"containers": [_main("web:2")]}}}})
+    world.run_for(0.1)
+    world.delete(DEPLOYMENT, "web")
+
+
+def service_follows(world: World) -> None:
+    """A Service and its endpoints follow the pods."""
+    with_nodes(world)
+    world.create(SERVICE, "web", {"selector": {"app": "web"}, "ports": [{"port": 80}]})
+    world.create(DEPLOYMENT, "web", workload("web", 3))
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"replicas": 5}})
+
+
+def _main(image: str) -> JsonObject:
+    return {"name": "main", "image": image, "resources": {"requests": {"cpu": "100m"}}}
+
+
+SCENARIOS: list[Scenario] = [
+    scale_up_and_down,
+    pods_deleted,
+    pool_shrinks_and_grows,
+    machine_dies,
+    rolling_update,
+    stuck_and_rolled_back,
+    recreated,
+    owner_deleted,
+    service_follows,
+]
+
+
 # The end of a run, with everything left out that may differ: names, UIDs, times, versions
 
 

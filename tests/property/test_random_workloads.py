@@ -20,6 +20,7 @@ from workloads import (
     crashes,
     ending,
     hasty_workloads,
+    lags,
     same_end,
 )
 
@@ -28,7 +29,7 @@ from simulation import CrashPoint, World
 Fractions = Sequence[tuple[float, Literal["before", "after"]]]
 
 
-def live(workload: Workload, *, seed: int = 1, kills: Sequence[CrashPoint] = (), lag: bool = False) -> End:
+def live(workload: Workload, *, seed: int = 1, kills: Sequence[CrashPoint] = (), lag: float = 0.0) -> End:
     """One life of a workload to its rest, held to everything that must always be true."""
     with World(seed=seed, crashes=kills, lag=lag) as world:
         watch_over(world)
@@ -36,7 +37,7 @@ def live(workload: Workload, *, seed: int = 1, kills: Sequence[CrashPoint] = (),
         return ending(world)
 
 
-def compare(workload: Workload, fractions: Fractions, *, seed: int, lag: bool) -> None:
+def compare(workload: Workload, fractions: Fractions, *, seed: int, lag: float) -> None:
     """Live in peace, live with crashes, and compare."""
     reference = live(workload)
     kills = crash_points(fractions, reference.writes)
@@ -45,16 +46,16 @@ def compare(workload: Workload, fractions: Fractions, *, seed: int, lag: bool) -
 
 
 @pytest.mark.timeout(900)
-@given(workload=calm_workloads, fractions=crashes, seed=st.integers(0, 9), lag=st.booleans())
+@given(workload=calm_workloads, fractions=crashes, seed=st.integers(0, 9), lag=lags)
 def test_a_calm_life_ends_the_same_to_the_last_revision(
-    workload: Workload, fractions: Fractions, seed: int, *, lag: bool
+    workload: Workload, fractions: Fractions, seed: int, lag: float
 ) -> None:
     compare(workload, fractions, seed=seed, lag=lag)
 
 
 @pytest.mark.timeout(900)
-@given(workload=hasty_workloads, fractions=crashes, seed=st.integers(0, 9), lag=st.booleans())
+@given(workload=hasty_workloads, fractions=crashes, seed=st.integers(0, 9), lag=lags)
 def test_a_hasty_life_ends_as_its_users_asked(
-    workload: Workload, fractions: Fractions, seed: int, *, lag: bool
+    workload: Workload, fractions: Fractions, seed: int, lag: float
 ) -> None:
     compare(workload, fractions, seed=seed, lag=lag)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from hypothesis import strategies as st
-from invariants import POWER, RUN_DURATION, active, conditions_of, deleting, name_of, phase_of, status_of
+from invariants import POWER, RUN_DURATION, active, conditions_of, deleting, healthy_nodes, name_of, status_of
 from scenarios import end_state, settle, workload
 
 from nestling.api.json import JsonObject
@@ -398,7 +398,10 @@ def heal(world: World) -> None:
 
 @dataclass(frozen=True)
 class End:
-    """How a run ended: what is compared, and how many writes it took."""
+    """How a run ended: what is compared, and how many writes it took.
+
+    `scarce` says that a pod waits for a node, or clings to a dead one: which one does is a matter of luck.
+    """
 
     asked_for: Any
     found: Any
@@ -452,7 +455,8 @@ def detail(world: World) -> Any:
 def ending(world: World) -> End:
     """Come to rest, hold the world to the truth, and say how it ended."""
     settle(world, patience_s=LONG_S)
-    scarce = any(not pod["spec"].get("nodeName") and phase_of(pod) == "Pending" for pod in world.list(POD))
+    healthy = healthy_nodes(world)
+    scarce = any(active(pod) and pod["spec"].get("nodeName") not in healthy for pod in world.list(POD))
     return End(essence(world), detail(world), scarce, world.total_writes, world.lives)
 
 
@@ -531,7 +535,7 @@ _calm_step = st.one_of(
 )
 
 
-def _begun(steps: Sequence[tuple[Step, float]], first: Step, *, calm: bool) -> Workload:
+def begun(steps: Sequence[tuple[Step, float]], first: Step, *, calm: bool) -> Workload:
     """With nodes, an app and a service at the start: most steps need something to happen to."""
     pool = SetPool("pool", 3, "32")
     return Workload(((pool, 3.0), (MakeService("s", "web", "ClusterIP"), 0.0), (first, CALM_S), *steps), calm)
@@ -547,16 +551,17 @@ _first = st.builds(
     min_ready_s=st.sampled_from([0, 5]),
 )
 calm_workloads = st.builds(
-    lambda steps, first: _begun(steps, first, calm=True),
+    begun,
     st.lists(st.tuples(_calm_step, st.just(CALM_S)), min_size=1, max_size=6),
     _first,
+    calm=st.just(True),
 )
+_pauses = st.sampled_from([0.0, 0.05, 0.5, 3.0, 12.0, 400.0])
 hasty_workloads = st.builds(
-    lambda steps, first: _begun(steps, first, calm=False),
-    st.lists(
-        st.tuples(_hasty_step, st.sampled_from([0.0, 0.05, 0.5, 3.0, 12.0, 400.0])), min_size=2, max_size=10
-    ),
+    begun,
+    st.lists(st.tuples(_hasty_step, _pauses), min_size=2, max_size=10),
     _first,
+    calm=st.just(False),
 )
 
 
@@ -575,3 +580,4 @@ def crash_points(
 crashes = st.lists(
     st.tuples(st.floats(0, 1, allow_nan=False), st.sampled_from(["before", "after"])), min_size=1, max_size=3
 )
+lags = st.sampled_from([0.0, 0.5, 0.9])
