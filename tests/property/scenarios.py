@@ -65,7 +65,12 @@ def pool_shrinks_and_grows(world: World) -> None:
 def machine_dies(world: World) -> None:
     """A machine loses power, its pods move, it comes back."""
     with_nodes(world)
-    world.create(REPLICA_SET, "web", workload("web", 4))
+    there = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": ["pool-1"]}]}
+    wish = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": there}]}
+    web = workload("web", 4)
+    # All on the machine that dies: or the number of writes would tell how the draw among equal nodes went.
+    web["template"]["spec"]["affinity"] = {"nodeAffinity": wish}
+    world.create(REPLICA_SET, "web", web)
     world.run_for(10)
     world.patch(NODE, "pool-1", {"metadata": {"annotations": {"sim.nestling.dev/power": "off"}}})
     world.run_for(400)
