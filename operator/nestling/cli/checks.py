@@ -62,12 +62,27 @@ async def examine(client: Client, namespace: str, now: dt.datetime) -> list[Find
         return [server, *(_skipped(check) for check in ("kinds", "rights", "operator", "nodes", "pods"))]
     installed = await kinds_installed(client)
     found = [server, installed, await rights(client, namespace)]
+    if namespace and not await _exists(client, namespace):
+        step = f"nestling install -n {namespace} --create-namespace"
+        found.append(Finding("namespace", "FAIL", f"the host has no namespace {namespace}", step))
+        return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
     if installed.level == "FAIL":
         return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
     found += await together(
         (operator(client, namespace, now), nodes(client, namespace), pods(client, namespace))
     )
     return found
+
+
+async def _exists(client: Client, namespace: str) -> bool:
+    """Whether the host has the namespace, as far as we may know."""
+    try:
+        await client.call("GET", f"/api/v1/namespaces/{namespace}")
+    except NotFound:
+        return False
+    except HostError:
+        return True  # not ours to look at, which says nothing about whether it is there
+    return True
 
 
 async def api_server(client: Client) -> Finding:

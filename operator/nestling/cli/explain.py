@@ -46,7 +46,9 @@ def pod(
         try:
             found = await client.get(kinds.POD, space, host_name)
         except NotFound as error:
-            raise _no_such_pod(error, space, host_name) from error
+            if not error.reason or "virtualpods" not in error.message:
+                raise  # the kind itself is unknown: the general sentence says what to do
+            raise _no_such_pod(space, host_name, await _like(client, space, host_name)) from error
         return explain(found, await _events(client, space, found))
 
     found = session.with_host(work, kubeconfig=kubeconfig, context=context)
@@ -78,13 +80,29 @@ async def _events(client: "Client", space: str, pod: JsonObject) -> list[JsonObj
     return (await client.list(kinds.EVENT, space, fields=f"involvedObject.uid={uid}")).items
 
 
-def _no_such_pod(error: NotFound, space: str, host_name: str) -> NotFound | Problem:
-    if not error.reason or "virtualpods" not in error.message:
-        return error  # the kind itself is unknown: the general sentence says what to do
+async def _like(client: "Client", space: str, host_name: str) -> list[str]:
+    """Pods that a user may have meant: a Deployment's pods begin with its name, as `web-x7k2p` does."""
+    wanted = names.key_of(kinds.POD, space, host_name)
+    listed = (await client.list(kinds.POD, space, metadata_only=True)).items
+    found = {
+        item["metadata"]["name"]: names.key_of(kinds.POD, space, item["metadata"]["name"]) for item in listed
+    }
+    return sorted(
+        name
+        for name, key in found.items()
+        if key.namespace == wanted.namespace and key.name.startswith(f"{wanted.name}-")
+    )
+
+
+def _no_such_pod(space: str, host_name: str, like: list[str]) -> Problem:
     key = names.key_of(kinds.POD, space, host_name)
+    step = f"see what there is: kubectl -n {space} get virtualpods"
+    if like:
+        more = f" or one of {len(like) - 1} more" if len(like) > 1 else ""
+        step = f"perhaps you mean {like[0]}{more}"
     return Problem(
         f"there is no pod {key.display} in host namespace {space}",
-        next_step=f"see what there is: kubectl -n {space} get virtualpods",
+        next_step=step,
         exit_code=exit_codes.NOT_FOUND,
     )
 

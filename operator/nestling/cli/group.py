@@ -15,7 +15,7 @@ from nestling.machinery.errors import NestlingError
 
 
 class SentenceGroup(TyperGroup):
-    """A group whose commands may raise any NestlingError."""
+    """A group whose commands may raise any NestlingError, and what the file system and the network raise."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run a command line; help and usage errors are plain text unless a person looks at them."""
@@ -27,7 +27,9 @@ class SentenceGroup(TyperGroup):
         """Run the chosen command."""
         try:
             return super().invoke(ctx)
-        except NestlingError as error:
+        except (NestlingError, OSError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise  # whoever read our output has had enough, which is no error
             found = verdict(error)
             typer.echo(f"Error: {found.sentence}", err=True)
             raise typer.Exit(found.exit_code) from error

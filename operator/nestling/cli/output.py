@@ -159,12 +159,14 @@ class Progress:
         """Tell what is being waited for now; in a log, at most every few seconds."""
         if text == self._last:
             return
-        self._last = text
         if self._status is not None:
             self._status.update(text)
         elif time.monotonic() - self._told_at >= _LOG_EVERY_S:
             self._told_at = time.monotonic()
             say(text)
+        else:
+            return  # too soon: told if it is still so when asked again
+        self._last = text
 
 
 @contextmanager

@@ -47,11 +47,17 @@ NEXT_STEPS: Final = {
 }
 
 
-def verdict(error: NestlingError) -> Verdict:
-    """The sentence and exit status of any error that Nestling raises on purpose."""
+def verdict(error: NestlingError | OSError) -> Verdict:
+    """The sentence and exit status of any error that Nestling raises on purpose, or the system."""
     match error:
+        case OSError():
+            return Verdict(_one_line(_of_system(error)), exit_codes.ERROR)
         case Problem():
             return Verdict(_one_line(str(error)), error.exit_code)
+        case NotFound() if missing_kind(error):
+            return Verdict(
+                f"the host does not know Nestling's kinds; {_next_step(error)}", exit_codes.NOT_FOUND
+            )
         case HostError():
             step = _next_step(error)
             text = _one_line(error.message)
@@ -84,11 +90,17 @@ def _next_step(error: HostError) -> str:
         case Throttled():
             return f"try again in {error.retry_after_s:g} s"
         case NotFound() if missing_kind(error):
-            return "install Nestling's kinds first: `nestling install`"
+            return "install them first: `nestling install`"
         case Conflict():
             return "somebody changed it meanwhile: run the command again"
         case _:
             return NEXT_STEPS.get(error.status, "")
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, and where: `/etc/x: permission denied`."""
+    why = (error.strerror or str(error) or type(error).__name__).lower()
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def _one_line(text: str) -> str:

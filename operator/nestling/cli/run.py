@@ -3,11 +3,14 @@
 import asyncio
 import contextlib
 import signal
+import socket
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from nestling.cli.problem import Problem
 
 
 class RoleName(StrEnum):
@@ -16,6 +19,15 @@ class RoleName(StrEnum):
     SCHEDULER = "scheduler"
     CONTROLLERS = "controllers"
     KUBELET = "kubelet"
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
 
 
 class LogFormat(StrEnum):
@@ -51,7 +63,7 @@ def run(
     ] = True,
     lease_namespace: Annotated[str, typer.Option(help="Host namespace of the leader Leases.")] = "",
     shard: Annotated[str, typer.Option(help="Name of this kubelet shard.")] = "0",
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
     log_format: Annotated[
         LogFormat, typer.Option(help="Colour on a terminal, JSON elsewhere, or as told.")
     ] = LogFormat.AUTO,
@@ -64,8 +76,10 @@ def run(
     from nestling.operators.process import Options, Process
     from nestling.operators.roles import ROLES
 
-    configure_logs(log_level, {LogFormat.JSON: True, LogFormat.CONSOLE: False}.get(log_format))
     host, port = _address(metrics_address)
+    if port:
+        _refuse_taken(host, port)
+    configure_logs(log_level.value, {LogFormat.JSON: True, LogFormat.CONSOLE: False}.get(log_format))
     options = Options(
         clusters=tuple(namespace or ()),
         metrics_host=host,
@@ -103,3 +117,16 @@ def _address(text: str) -> tuple[str, int | None]:
             f"{text!r} is not HOST:PORT, such as 127.0.0.1:8080", param_hint="--metrics-address"
         )
     return host.strip("[]") or "127.0.0.1", int(port)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    """Raise Problem when nobody can listen there: better before the work than in the middle of it."""
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            return
+    except OSError as error:
+        why = (error.strerror or str(error)).partition(" (while ")[0]  # the address is told already
+        raise Problem(
+            f"--metrics-address {host}:{port} cannot be listened on: {why.lower()}",
+            next_step="name another one, such as --metrics-address 127.0.0.1:0 for any free port",
+        ) from error

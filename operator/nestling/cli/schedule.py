@@ -12,6 +12,7 @@ from nestling.cli.problem import Problem
 from nestling.cli.translate import title
 
 if TYPE_CHECKING:
+    from nestling.cli.documents import Document
     from nestling.scheduler.offline import Verdict
 
 NODES: Final = frozenset({kinds.NODE.native, kinds.NODE.name})
@@ -79,6 +80,22 @@ def schedule(
             "; ".join(f"pod {one.namespace}/{one.name}: {one.message}" for one in broken[:_FEW]),
             next_step="correct the manifests",
         )
+    if not wanted_nodes:
+        output.warn(f"{', '.join(nodes)} holds no Node; give --nodes a file with Node manifests")
+    _doubt(everything)
+
+
+def _doubt(documents: "Sequence[Document]") -> None:
+    """Warn of what no API server would take: a misspelt field would count as not written at all."""
+    from nestling.cli.manifest_faults import faults_of  # the models: not for --help
+
+    doubts = [
+        f"{one.place}: {title(one.value)}: {what}" for one in documents for what in faults_of(one.value)
+    ]
+    for doubt in doubts[:_FEW]:
+        output.warn(doubt)
+    if len(doubts) > _FEW:
+        output.warn(f"and {len(doubts) - _FEW} more like these")
 
 
 def _print(verdicts: "Sequence[Verdict]", form: Format, *, headers: bool) -> None:

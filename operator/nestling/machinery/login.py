@@ -6,6 +6,7 @@ login.
 
 import asyncio
 import os
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -18,6 +19,7 @@ from nestling.machinery.client import Client, Credentials, HttpTransport
 from nestling.machinery.errors import NestlingError
 
 REMEMBERED_S: Final = 10.0
+_PREAMBLE: Final = re.compile(r"^Invalid kube-config(?: file)?\. (?=.)")
 
 
 class NoHost(NestlingError):
@@ -104,6 +106,7 @@ def log_in(kubeconfig: Path | None = None, context: str | None = None) -> Login:
     Raises NoHost with one sentence when neither can be used.
     """
     from kubernetes import client, config  # noqa: PLC0415  # half a second, and not every command needs it
+    from yaml import YAMLError  # noqa: PLC0415  # comes with it
 
     settings: Any = client.Configuration()
     try:
@@ -114,9 +117,11 @@ def log_in(kubeconfig: Path | None = None, context: str | None = None) -> Login:
             )
             return Login(settings, "in-cluster", namespace.strip())
         path = str(kubeconfig) if kubeconfig is not None else None
+        if kubeconfig is not None and not kubeconfig.exists():
+            raise FileNotFoundError("there is no such file")
         config.load_kube_config(config_file=path, context=context, client_configuration=settings)
         chosen = _context(config, path, context)
-    except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
+    except (config.ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError) as error:
         where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "kubeconfig"
         raise NoHost(
             f"no usable {where}: {_sentence(error)}. Start a host with `nestling host up`, or set KUBECONFIG."
@@ -141,7 +146,8 @@ def _has_kubeconfig() -> bool:
 
 def _sentence(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
-    return text.rstrip(".")
+    # The library begins every complaint with the same words, and then says what is the matter.
+    return _PREAMBLE.sub("", text).rstrip(".")
 
 
 @asynccontextmanager

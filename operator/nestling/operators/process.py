@@ -118,16 +118,16 @@ class Process:
 
     async def run(self) -> None:
         """Run until cancelled. Raises NotInstalled if the host lacks our kinds."""
-        await self._check_installed()
         server = MetricsServer(
             self.registry, live=self._live_checks(), ready=self._ready_checks(), pages=self._pages()
         )
         self._register_metrics()
-        if self._options.metrics_port is not None:
-            self.status.metrics_port = await server.start(
-                self._options.metrics_host, self._options.metrics_port
-            )
         try:
+            await self._check_installed()
+            if self._options.metrics_port is not None:
+                self.status.metrics_port = await server.start(
+                    self._options.metrics_host, self._options.metrics_port
+                )
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.supervisor.run(), name="supervisor")
                 tasks.create_task(self.events.run(), name="events")

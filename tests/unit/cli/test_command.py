@@ -1,16 +1,21 @@
 """The command as a whole: help, version, exit codes, completion, start-up, and the name kubectl gives it."""
 
+import errno
 import os
+import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from command_line import typed
+from embedded_server import EmbeddedServer
 from nestling.cli import age
 from nestling.cli.group import program
-from nestling.cli.output import Column, Toned, counted, plain_lines
+from nestling.cli.output import Column, Progress, Toned, counted, plain_lines
 from nestling.cli.problem import Problem, verdict
 from nestling.machinery.errors import (
     Conflict,
@@ -126,8 +131,7 @@ def test_completion_answers_a_shell() -> None:
         pytest.param(
             NotFound("the server could not find the requested resource", status=404, reason="NotFound"),
             3,
-            "the server could not find the requested resource; "
-            "install Nestling's kinds first: `nestling install`",
+            "the host does not know Nestling's kinds; install them first: `nestling install`",
             id="kind",
         ),
         pytest.param(
@@ -161,9 +165,18 @@ def test_completion_answers_a_shell() -> None:
         pytest.param(Refused("spec is invalid", status=422), 1, "spec is invalid", id="invalid"),
         pytest.param(HostError("a\nb\n  c"), 1, "a b c", id="one line"),
         pytest.param(NestlingError("plain"), 1, "plain", id="anything of ours"),
+        pytest.param(
+            PermissionError(errno.EACCES, "Permission denied", "/etc/x"),
+            1,
+            "/etc/x: permission denied",
+            id="file system",
+        ),
+        pytest.param(OSError("odd"), 1, "odd", id="system error without a number"),
     ],
 )
-def test_errors_become_a_sentence_and_an_exit_code(error: NestlingError, code: int, text: str) -> None:
+def test_errors_become_a_sentence_and_an_exit_code(
+    error: NestlingError | OSError, code: int, text: str
+) -> None:
     found = verdict(error)
     assert (found.exit_code, found.sentence) == (code, text)
 
@@ -218,3 +231,59 @@ def test_data_goes_to_standard_output_alone(tmp_path: Path) -> None:
     done = typed("convert", "-f", str(file))
     assert done.out == ""
     assert done.err.startswith("Warning: ")
+
+
+def test_a_state_directory_that_cannot_be_made_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NESTLING_STATE", str(tmp_path / "file" / "below"))
+    done = typed("host", "up")
+    assert done.code == 1
+    assert re.search(r"^Error: .*file/below.*: not a directory$", done.err, re.MULTILINE), done.err
+
+
+def test_a_metrics_port_that_is_taken_is_named_before_the_work_begins(host: EmbeddedServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        done = typed("run", "--metrics-address", address)
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert done.err.startswith(
+        f"Error: --metrics-address {address} cannot be listened on: address already in use; "
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param(None, "there is no such file", id="missing"),
+        pytest.param("a: [1,\n", "while parsing a flow node", id="not YAML"),
+        pytest.param("", "file is empty", id="empty"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_said_why(
+    text: str | None, sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "kubeconfig"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(file))
+    done = typed("explain", "pod", "x")
+    assert done.code == 1
+    assert len(done.err.splitlines()) == 1
+    assert f"no usable kubeconfig {file}: " in done.err
+    assert sentence in done.err
+
+
+def test_a_log_tells_what_is_still_waited_for_although_it_first_came_too_soon(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    tell = Progress()
+    tell("first")
+    tell("second")
+    now = 5.0
+    tell("second")
+    tell("second")
+    assert capsys.readouterr().err.splitlines() == ["first", "second"]

@@ -180,3 +180,11 @@ def test_pending_pods_are_counted_with_their_reasons(installed: EmbeddedServer) 
     assert found["level"] == "WARN"
     assert found["found"] == "3 of 3 wait for a node: Insufficient cpu (2), not looked at yet (1)"
     assert found["next_step"] == "nestling explain pod a -n team-a"
+
+
+def test_a_host_namespace_that_is_not_there_fails(installed: EmbeddedServer) -> None:
+    done = typed("doctor", "-n", "nowhere", "-o", "json")
+    assert done.code == 1
+    found = findings(done)
+    assert (found["namespace"]["level"], found["pods"]["level"]) == ("FAIL", "SKIP")
+    assert found["namespace"]["next_step"] == "nestling install -n nowhere --create-namespace"

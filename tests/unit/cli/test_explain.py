@@ -267,7 +267,22 @@ def test_a_pod_that_is_not_there_is_not_found(installed: EmbeddedServer) -> None
     )
 
 
+def test_the_pods_of_a_deployment_are_offered_for_its_name(installed: EmbeddedServer) -> None:
+    for name in ("web-a1-x.shop", "web-a1-y.shop", "web-a1-z", "webber.shop"):
+        pod = {
+            "apiVersion": "nestling.dev/v1alpha1",
+            "kind": "VirtualPod",
+            "metadata": {"name": name},
+            "spec": {"containers": [{"name": "main", "image": "x"}]},
+        }
+        assert installed.request("POST", PODS, pod)[0] == 201
+    done = typed("explain", "pod", "web.shop")
+    assert done.code == 3
+    assert done.err.endswith("; perhaps you mean web-a1-x.shop or one of 1 more\n")
+    assert typed("explain", "pod", "web").err.endswith("; perhaps you mean web-a1-z\n")
+
+
 def test_a_host_without_our_kinds_is_told_apart(host: EmbeddedServer) -> None:
     done = typed("explain", "pod", "web")
     assert done.code == 3
-    assert "install Nestling's kinds first: `nestling install`" in done.err
+    assert "install them first: `nestling install`" in done.err

@@ -111,6 +111,43 @@ def test_without_nodes_nothing_is_available(tmp_path: Path) -> None:
     done = typed("schedule", "--nodes", file, "--pods", file)
     assert done.code == 0
     assert "no nodes available to schedule pods" in done.out
+    assert done.err.startswith(f"Warning: {file} holds no Node; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        pytest.param(
+            "kind: Pod\nmetadata: {name: a}\nspec: {container: [], containers: [{name: a, image: x}]}\n",
+            "Pod a: spec.container is no field, so it is ignored",
+            id="misspelt field",
+        ),
+        pytest.param("kind: Pod\nmetadata: {name: a}\n", "Pod a: spec.containers is missing", id="missing"),
+        pytest.param(
+            "kind: Pod\nmetadata: {name: a}\n"
+            "spec: {tolerations: [{operator: Exist}], containers: [{name: a, image: x}]}\n",
+            r"spec\.tolerations\[0\]\.operator: 'Exist' is wrong: .*'Exists'",
+            id="misspelt value",
+        ),
+        pytest.param(
+            "kind: Node\nmetadata: {name: n7}\nspec: {taints: [{key: k, effect: Never}]}\n",
+            r"Node n7: spec\.taints\[0\]\.effect: 'Never' is wrong",
+            id="taint",
+        ),
+        pytest.param(
+            "kind: Node\nmetadata: {name: n7}\nstatus: {allocatable: {cpu: eight}}\n",
+            "Node n7: status.allocatable.cpu: 'eight' is not a quantity, so it counts as none",
+            id="capacity",
+        ),
+    ],
+)
+def test_what_no_api_server_would_take_is_doubted(text: str, warning: str, tmp_path: Path) -> None:
+    fine = written(tmp_path / "fine.yaml", a_node("n1"), a_pod("p"))
+    odd = tmp_path / "odd.yaml"
+    odd.write_text(text)
+    done = typed("schedule", "--nodes", fine, "--nodes", str(odd), "--pods", fine, "--pods", str(odd))
+    assert done.code == 0
+    assert re.search(rf"^Warning: \S+odd\.yaml:1: .*{warning}", done.err, re.MULTILINE), done.err
 
 
 def test_other_kinds_are_named_and_ignored(tmp_path: Path) -> None:

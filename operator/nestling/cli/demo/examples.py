@@ -8,7 +8,8 @@ from nestling.cli import documents
 from nestling.cli.convert import convert_all
 from nestling.cli.translate import Place
 
-# The demo does not want to wait as long as production would until a silent node is given up.
+# The demo does not want to wait as long as production would until a silent node is given up. The story takes
+# this back before it loads the machine: a host that is slow for seconds must not look like dead nodes.
 IMPATIENCE: JsonObject = {
     "nodeLifecycle": {"gracePeriodSeconds": 4, "startupGracePeriodSeconds": 10},
     "defaultTolerationSeconds": {"notReady": 1, "unreachable": 1},

@@ -11,6 +11,7 @@ import socket
 import sys
 from pathlib import Path
 
+from nestling.host import process
 from nestling.machinery.client import Credentials, HttpTransport
 from nestling.machinery.errors import NestlingError, Unavailable
 
@@ -20,9 +21,22 @@ class OperatorFailed(NestlingError):
 
 
 class OperatorProcess:
-    """One `nestling run` that serves one host namespace. Its log goes to `log_file`."""
+    """One `nestling run` that serves one host namespace. Its log goes to `log_file`.
 
-    def __init__(self, kubeconfig: Path, cluster: str, log_file: Path) -> None:
+    Whoever comes after us finds it by `pid_file`, should we be killed.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        cluster: str,
+        log_file: Path,
+        *,
+        context: str = "",
+        pid_file: Path | None = None,
+    ) -> None:
+        self._context = ["--context", context] if context else []
+        self._pid_file = pid_file
         self._kubeconfig = kubeconfig
         self._cluster = cluster
         self._log_file = log_file
@@ -43,11 +57,15 @@ class OperatorProcess:
                 self._cluster,
                 "--metrics-address",
                 f"127.0.0.1:{port}",
+                *self._context,
                 env={**os.environ, "KUBECONFIG": str(self._kubeconfig)},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
+        if self._pid_file is not None:
+            pid = self._process.pid
+            process.remember(self._pid_file, process.Process(pid, process.birth(pid) or ""))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while self._process.returncode is None:

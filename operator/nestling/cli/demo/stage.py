@@ -120,9 +120,18 @@ class Stage:
         return "" if ready + tainted >= wanted else f"{ready + tainted} of {wanted} nodes are ready"
 
     async def show(
-        self, kind: Kind, *, selector: str = "", rows: int = 12, columns: Sequence[str] = ()
+        self,
+        kind: Kind,
+        *,
+        selector: str = "",
+        rows: int = 12,
+        columns: Sequence[str] = (),
+        holding: str = "",
     ) -> None:
-        """Print the server's own table of a kind, as kubectl would: chosen columns, cut to `rows`."""
+        """Print the server's own table of a kind, as kubectl would: chosen columns, cut to `rows`.
+
+        With `holding`, only rows that hold this text, as `| grep` would leave them.
+        """
         query = {"labelSelector": selector} if selector else {}
         answer = await self.client.call("GET", kind.path(self.cluster), query=query, accept=AS_TABLE)
         defined: list[JsonObject] = answer["columnDefinitions"]
@@ -131,7 +140,9 @@ class Stage:
             for index, column in enumerate(defined)
             if (column["name"] in columns if columns else not column.get("priority"))
         ]
-        found: list[JsonObject] = answer.get("rows") or []
+        found = [
+            row for row in answer.get("rows") or [] if any(holding in str(cell) for cell in row["cells"])
+        ]
         self.table(
             [str(defined[index]["name"]).upper() for index in chosen],
             ([row["cells"][index] for index in chosen] for row in found[:rows]),
@@ -148,7 +159,11 @@ class Stage:
     async def events_of(self, host_name: str, *, limit: int = 6) -> None:
         """Print the newest events of one object."""
         found = await self.client.list(EVENT, self.cluster, fields=f"involvedObject.name={host_name}")
-        newest = sorted(found.items, key=lambda event: str(event.get("lastTimestamp")))[-limit:]
+        # Events of one second are told apart by when the host took them.
+        newest = sorted(
+            found.items,
+            key=lambda event: (str(event.get("lastTimestamp")), int(event["metadata"]["resourceVersion"])),
+        )[-limit:]
         self.table(
             ("TYPE", "REASON", "FROM", "MESSAGE"),
             (
@@ -156,6 +171,14 @@ class Stage:
                 for event in newest
             ),
         )
+
+    async def has_cluster(self) -> bool:
+        """Whether the host namespace is there."""
+        try:
+            await self.client.call("GET", f"/api/v1/namespaces/{self.cluster}")
+        except NotFound:
+            return False
+        return True
 
     async def drop_cluster(self, *, within_s: float = 60.0) -> None:
         """Delete the host namespace and wait until it is gone."""
