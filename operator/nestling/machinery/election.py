@@ -161,6 +161,10 @@ class Election:
         except Conflict:
             return None  # somebody was faster, perhaps a renewal of ours that was given up: look again
         except HostError as error:
+            if lease is None and self.leading.is_set() and _is_terminating(error):
+                # The Lease went with its namespace, and nobody can make another one. Leading on is what lets
+                # the rest of the namespace go: the finalizers of its pods are ours to drop.
+                return True
             log.warning("lease not writable, will retry", lease=self.name, why=str(error))
             return None
         return True
@@ -171,6 +175,11 @@ class Election:
                 await self._client.patch(LEASE, self._namespace, self.name, {"spec": {"holderIdentity": ""}})
         except (HostError, TimeoutError):
             log.info("lease not given back, it will expire", lease=self.name)
+
+
+def _is_terminating(error: HostError) -> bool:
+    """Whether the host refused a new object because its namespace is being deleted."""
+    return error.status == 403 and "being terminated" in error.message
 
 
 def own_identity() -> str:

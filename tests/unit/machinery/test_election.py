@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from memory_host import Host
-from nestling.api.kinds import LEASE
+from nestling.api.kinds import CONFIG_MAP, LEASE
 from nestling.apiserver.faults import Rule
 from nestling.machinery.election import (
     DURATION_S,
@@ -90,6 +90,20 @@ async def test_a_renewal_that_meets_an_earlier_one_of_ours_is_not_a_loss(host: H
     assert await first._write(read) is True, "given up for lost, and done nevertheless"
     assert await first._write(read) is None
     assert await first._try_to_hold() is True
+
+
+async def test_the_leader_of_a_namespace_that_is_being_deleted_leads_to_its_end(host: Host) -> None:
+    first, second = candidate(host, "one"), candidate(host, "two")
+    await first._try_to_hold()
+    first.leading.set()
+    # What holds the namespace is an object with a finalizer; the Lease goes at once.
+    meta = {"name": "held", "namespace": "team-a", "finalizers": ["example.com/hold"]}
+    await host.client.create(CONFIG_MAP, "team-a", {"metadata": meta})
+    await host.client.call("DELETE", "/api/v1/namespaces/team-a")
+    host.clock.advance(RENEW_DEADLINE_S)
+    assert await first.renew() is True
+    assert first.leading.is_set()
+    assert await second._try_to_hold() is None, "who did not lead before cannot begin now"
 
 
 def test_our_own_identity_is_alive_and_a_former_process_of_this_host_is_not() -> None:
