@@ -5,6 +5,7 @@ watch that starts before the first create, every pod from one manifest.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from nestling.api.json import JsonObject
 from nestling.api.kinds import Kind
 from nestling.machinery.client import Client
-from nestling.machinery.errors import HostError
+from nestling.machinery.errors import HostError, Unavailable
 
 
 @dataclass(slots=True)
@@ -88,8 +89,10 @@ class Generator:
         """Delete every pod and wait until they are gone."""
         path = self.kind.path(self.namespace)
         async with asyncio.timeout(within_s):
-            await self.client.call("DELETE", path, body={"gracePeriodSeconds": 0})
             while (await self.client.list(self.kind, self.namespace, metadata_only=True)).items:
+                # A server under load gives up on a whole collection after half a minute: ask again.
+                with contextlib.suppress(Unavailable):
+                    await self.client.call("DELETE", path, body={"gracePeriodSeconds": 0})
                 await asyncio.sleep(0.5)
 
 
