@@ -31,18 +31,19 @@ from workloads import CRASHING
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import DEPLOYMENT, NODE, POD, REPLICA_SET, SERVICE, Kind
+from nestling.api.toleration import Toleration
 from nestling.apiserver.faults import Rule
 from nestling.apiserver.rules import Rules
 from nestling.controllers import replica_set, replica_set_status
 from nestling.controllers.deployment import recreate, rolling
 from nestling.controllers.deployment.family import Decision, Family
-from nestling.kubelet import container, podwrite
-from nestling.kubelet.machine import Kubelet
+from nestling.kubelet import admission, container, podwrite, reception
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.client import Client
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Patch, Plan
 from nestling.machinery.records.base import Record
+from nestling.machinery.records.node import Taint
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.workload import Deployment
 from nestling.network import endpoint
@@ -124,6 +125,25 @@ def two_minds(world: World) -> None:
         world.run_for(0.01)
 
 
+def power_fails_at_birth(world: World) -> None:
+    """A machine loses power when pods are bound to it and not taken on, and comes back tainted."""
+    with_nodes(world)
+    struck: list[str] = []
+
+    def strike(_method: str, _path: str) -> None:
+        for pod in world.list(POD):
+            node = pod["spec"].get("nodeName")
+            if node and not (pod.get("status") or {}).get("podIP") and not struck:
+                struck.append(node)
+                world.patch(NODE, node, {"metadata": {"annotations": {POWER: "off"}}})
+
+    world.meddlers.append(strike)
+    world.create(REPLICA_SET, "web", workload("web", 4))
+    world.run_for(60)
+    assert struck, "nobody was bound and waiting"
+    world.patch(NODE, struck[0], {"metadata": {"annotations": {POWER: None}}})
+
+
 def half_ready(world: World) -> None:
     """A service of two apps, one of which is never ready."""
     with_nodes(world)
@@ -162,6 +182,7 @@ BATTERY: Sequence[Scenario] = (
     slowly_ready,
     half_ready,
     two_minds,
+    power_fails_at_birth,
     silent_deaths,
 )
 
@@ -412,9 +433,25 @@ def serve_from_the_dying(patcher: Patcher) -> None:
     patcher.setattr("nestling.network.endpoint_slice.endpoint_of", endpoint_of)
 
 
+def fail_what_is_tainted(patcher: Patcher) -> None:
+    """A kubelet back from a power cut fails pods for the taint that the cut has earned it."""
+
+    def tolerated(taint: Taint, tolerations: tuple[Toleration, ...]) -> bool:
+        return taint.effect != "NoExecute" or any(
+            one.tolerates(taint.key, taint.value, taint.effect) for one in tolerations
+        )
+
+    patcher.setattr(admission, "_tolerated", tolerated)
+
+
+def insist_on_addresses(patcher: Patcher) -> None:
+    """Of two kubelets, each insists on the address that it has picked for a pod."""
+    patcher.setattr(reception, "follow", _nothing)
+
+
 def forget_addresses(patcher: Patcher) -> None:
     """A kubelet that starts anew hands out addresses that its pods hold."""
-    patcher.setattr(Kubelet, "_load", _nothing)
+    patcher.setattr(reception, "load", _nothing)
 
 
 # Each with the scenario that should tempt it, which is lived first; the whole battery follows.
@@ -435,6 +472,9 @@ BUGS: Sequence[tuple[Callable[[Patcher], None], Scenario]] = (
     (recreate_at_once, recreated),
     (serve_from_the_dying, half_ready),
     (forget_addresses, scale_up_and_down),
+    # These two were ours, until the rig found them.
+    (fail_what_is_tainted, power_fails_at_birth),
+    (insist_on_addresses, two_minds),
 )
 
 
