@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 DURATION_S: Final = 15.0
 RENEW_DEADLINE_S: Final = 10.0
 RETRY_S: Final = 2.0
+# client-go renews at every retry; twice per deadline is enough, and three roles stay under one write per second.
+RENEW_EVERY_S: Final = 5.0
 
 
 class Election:
@@ -79,7 +81,8 @@ class Election:
     async def _keep(self) -> None:
         self._renewed = self._clock.monotonic()
         while await self.renew():
-            await asyncio.sleep(RETRY_S)
+            fresh = self._clock.monotonic() - self._renewed < RETRY_S
+            await asyncio.sleep(RENEW_EVERY_S if fresh else RETRY_S)
 
     async def renew(self) -> bool:
         """Try once to renew what we held; False if somebody else has it now.
