@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 DURATION_S: Final = 15.0
 RENEW_DEADLINE_S: Final = 10.0
 RETRY_S: Final = 2.0
-# client-go renews at every retry. Twice per deadline is enough, and keeps three roles under a write per second.
+# client-go renews at every retry. Twice per deadline is enough, and keeps three roles under a write a second.
 RENEW_EVERY_S: Final = 5.0
 
 
