@@ -45,7 +45,7 @@ def demo(
     started = time.monotonic()
     name = "current" if host is Kind.current else f"demo-{host.value}"
     backstage = Backstage(name)
-    with _heeding_signals(), backstage.alone():
+    with interrupted_by(signal.SIGTERM, signal.SIGHUP), backstage.alone():
         _clear_leftovers(backstage, name)
         if host is not Kind.current and name not in hosts.names():
             backstage.own_host()
@@ -62,7 +62,8 @@ def demo(
                 output.say(f"the operator's log: {backstage.log}")
             raise
         except BaseException:
-            _strike(backstage, name, keep=keep)
+            if not _strike(backstage, name, keep=keep):
+                output.say("interrupted; all of it is taken down again")
             backstage.forget()
             raise
         stays = _strike(backstage, name, keep=keep)
@@ -104,7 +105,7 @@ def _strike(backstage: "Backstage", name: str, *, keep: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _heeding_signals() -> Generator[None]:
+def interrupted_by(*numbers: signal.Signals) -> Generator[None]:
     """Let the end of the terminal or a polite kill clear the stage as Ctrl-C does."""
 
     def interrupt(_number: int, frame: FrameType | None) -> Any:
@@ -113,7 +114,7 @@ def _heeding_signals() -> Generator[None]:
             raise KeyboardInterrupt
         return meanwhile(signal.SIGINT, frame)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in numbers}
     try:
         yield
     finally:

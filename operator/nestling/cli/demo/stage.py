@@ -42,7 +42,8 @@ class Stage:
     def title(self, text: str) -> None:
         """Begin a scene."""
         self.console.print()
-        self.console.print(f"[bold]── {text} " + "─" * max(4, 88 - len(text)), highlight=False)
+        rule = "─" * max(4, min(88, self.console.width - 4) - len(text))
+        self.console.print(f"[bold]── {text} {rule}", highlight=False)
 
     async def apply(self, manifests: Iterable[JsonObject]) -> int:
         """Apply manifests server-side, in order. Returns how many."""
