@@ -143,12 +143,24 @@ def _condition_patch(record: Pod, reason: str, message: str, now: float) -> Patc
     others = [
         one for one in (body.get("status") or {}).get("conditions") or () if one.get("type") != POD_SCHEDULED
     ]
-    status: JsonObject = {"conditions": [*others, entry]}
+    status: JsonObject = {"conditions": [*others, entry], "display": _display(body, reason)}
     if not record.phase:
         status["phase"] = "Pending"
     return Patch(
         POD, record.key, record.uid, {"status": status}, version=record.version, subresource="status"
     )
+
+
+def _display(body: JsonObject, reason: str) -> JsonObject:
+    """What kubectl's columns show of a pod that no kubelet has seen."""
+    spec: JsonObject = body.get("spec") or {}
+    sidecars = sum(one.get("restartPolicy") == "Always" for one in spec.get("initContainers") or ())
+    containers = len(spec.get("containers") or ()) + sidecars
+    return {
+        "ready": f"0/{containers}",
+        "status": GATED if reason == GATED else "Pending",
+        "restarts": "0",
+    }
 
 
 def _failed(key: Key, record: Pod, message: str, scheduler: str) -> Emit:

@@ -584,3 +584,15 @@ def test_a_cluster_that_is_gone_leaves_nothing_behind() -> None:
     host.delete(NODE, "n1")
     assert host.machine.pending() == {}
     assert host.machine.wake_at() is None
+
+
+def test_columns_of_a_pod_that_waits_are_what_kubectl_shows() -> None:
+    sidecar = {"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}
+    host = Host(
+        SMALL,
+        wanting("big", cpu="999", spec={"initContainers": [sidecar]}),
+        wanting("gated", spec={"schedulingGates": [{"name": "example.com/wait"}]}),
+    )
+    host.run()
+    assert host.pod("big")["status"]["display"] == {"ready": "0/2", "status": "Pending", "restarts": "0"}
+    assert host.pod("gated")["status"]["display"]["status"] == "SchedulingGated"
