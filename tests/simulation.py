@@ -48,6 +48,7 @@ RETRY_S = 1.0  # between tries of a list or watch that the host refuses
 # Work takes no time here, except that much work does: or what ends by time alone would never end.
 TURNS_PER_WHILE = 200
 WHILE_S = 0.1
+LATE_S = 0.2  # in a world that lags: at most so long at a time nobody is told anything
 
 
 class Crash(BaseException):
@@ -575,6 +576,11 @@ class World:
                     acting, loop = busy[self.random.randrange(len(busy))]
                     acting.turn(loop, self.random)
                     continue
+                if self._lag and self.random.random() < self._lag:
+                    late = min(LATE_S, end - self.clock.monotonic(), *(o.next_due() for o in self.operators))
+                    if late > 0:  # events are on their way for a while
+                        self.clock.advance(late)
+                        continue
                 if self._lag and sum([operator.hear() for operator in self.operators]):
                     continue
             except Crash:

@@ -21,7 +21,7 @@ COMMON = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("dev", COMMON, max_examples=8)
-settings.register_profile("ci", COMMON, max_examples=40, derandomize=True, database=None)
+settings.register_profile("ci", COMMON, max_examples=60, derandomize=True, database=None)
 settings.register_profile("hunt", COMMON, max_examples=200)
 settings.register_profile("soak", COMMON, max_examples=2000, phases=list(Phase))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))

@@ -382,6 +382,8 @@ def _owners(world: World) -> Iterator[str]:
     uids = {obj["metadata"]["uid"] for objects in everything.values() for obj in objects}
     for kind, objects in everything.items():
         for obj in objects:
+            if deleting(obj):
+                continue  # on its way out, and perhaps held on a dead node: `_pods` knows
             for owner in obj["metadata"].get("ownerReferences") or ():
                 if owner["uid"] not in uids:
                     yield f"{kind.name} {name_of(obj)} is an orphan of {owner['name']}"
