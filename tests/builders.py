@@ -20,6 +20,7 @@ from nestling.api.kinds import (
     NODE_POOL,
     POD,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     SERVICE,
     Kind,
 )
@@ -34,7 +35,7 @@ from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
 from nestling.machinery.records.service import EndpointSlice, Service
-from nestling.machinery.records.workload import Deployment, ReplicaSet
+from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.machinery.view import View
 
 HOST_NAMESPACE = "team-a"
@@ -49,6 +50,7 @@ RECORDS: tuple[type[Record], ...] = (
     Lease,
     Pod,
     ReplicaSet,
+    ReplicationController,
     Deployment,
     Service,
     EndpointSlice,
@@ -264,6 +266,24 @@ def a_replica_set(
         "minReadySeconds": min_ready_s,
     }
     return an_object(REPLICA_SET, name, spec=spec, status=status, **meta)
+
+
+def a_replication_controller(
+    name: str = "web",
+    *,
+    replicas: int = 1,
+    selector: Mapping[str, str] | None = None,
+    template: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A ReplicationController that selects `app: web` and has not been looked at yet."""
+    spec: JsonObject = {
+        "replicas": replicas,
+        "selector": dict(selector if selector is not None else {"app": "web"}),
+        "template": template if template is not None else a_template(),
+    }
+    return an_object(REPLICATION_CONTROLLER, name, spec=spec, status=status, **meta)
 
 
 def a_deployment(

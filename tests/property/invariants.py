@@ -18,6 +18,7 @@ from nestling.api.kinds import (
     NODE_POOL,
     POD,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     SERVICE,
     VIRTUAL_KINDS,
     Kind,
@@ -29,6 +30,7 @@ from simulation import World
 TERMINAL: Final = {"Succeeded", "Failed"}
 POWER: Final = "sim.nestling.dev/power"
 RUN_DURATION: Final = "sim.nestling.dev/run-duration"
+REPLICATED: Final = (REPLICA_SET, REPLICATION_CONTROLLER)
 PHASES: Final = {"": 0, "Pending": 0, "Running": 1, "Succeeded": 2, "Failed": 2}
 
 
@@ -251,7 +253,7 @@ class NoSurplus:
     def __call__(self, world: World) -> None:
         """Compare each ReplicaSet's pods with its number and with how many there were."""
         pods = owned(world, POD)
-        for rs in world.list(REPLICA_SET):
+        for rs in (one for kind in REPLICATED for one in world.list(kind)):
             uid = rs["metadata"]["uid"]
             held = sum(map(active, pods[uid]))
             if held > rs["spec"]["replicas"] and not _fresh(rs):
@@ -312,7 +314,7 @@ class Forward:
                 known = self._restarts.get(key, 0)
                 assert known <= count <= known + 1, f"restarts of {name_of(pod)} went from {known} to {count}"
                 self._restarts[key] = count
-        for kind in (DEPLOYMENT, REPLICA_SET, NODE_POOL):
+        for kind in (DEPLOYMENT, *REPLICATED, NODE_POOL):
             for obj in world.list(kind):
                 uid, observed = obj["metadata"]["uid"], status_of(obj).get("observedGeneration") or 0
                 known = self._observed.get(uid, 0)
@@ -416,7 +418,7 @@ def _is_stuck(pod: JsonObject) -> bool:
 def _workloads(world: World) -> Iterator[str]:
     """Statuses tell what is, counted pod by pod."""
     pods, sets, now = owned(world, POD), owned(world, REPLICA_SET), world.clock.now()
-    for rs in world.list(REPLICA_SET):
+    for rs in (one for kind in REPLICATED for one in world.list(kind)):
         mine = [pod for pod in pods[rs["metadata"]["uid"]] if active(pod)]
         min_ready_s = rs["spec"].get("minReadySeconds") or 0
         true = {

@@ -7,12 +7,21 @@ from typing import Any
 from invariants import at_rest, conditions_of, controller_of, deleting, name_of, phase_of, status_of
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import DEPLOYMENT, ENDPOINT_SLICE, NODE, NODE_POOL, POD, REPLICA_SET, SERVICE
+from nestling.api.kinds import (
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    NODE,
+    NODE_POOL,
+    POD,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    SERVICE,
+)
 from simulation import World
 
 Scenario = Callable[[World], None]
 
-_OWNERS = (REPLICA_SET, DEPLOYMENT, NODE_POOL)
+_OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, NODE_POOL)
 
 
 def template(app: str, image: str = "web:1", **spec: Any) -> dict[str, Any]:
@@ -122,6 +131,17 @@ def service_follows(world: World) -> None:
     world.patch(DEPLOYMENT, "web", {"spec": {"replicas": 5}})
 
 
+def replication_controller(world: World) -> None:
+    """A ReplicationController without a selector of its own takes a stray pod in, grows and shrinks."""
+    with_nodes(world)
+    world.create(POD, "stray", template("web")["spec"], labels={"app": "web"})
+    world.create(REPLICATION_CONTROLLER, "web", {"replicas": 3, "template": template("web")})
+    world.run_for(10)
+    world.patch(REPLICATION_CONTROLLER, "web", {"spec": {"replicas": 5}})
+    world.run_for(10)
+    world.patch(REPLICATION_CONTROLLER, "web", {"spec": {"replicas": 1}})
+
+
 def _main(image: str) -> JsonObject:
     return {"name": "main", "image": image, "resources": {"requests": {"cpu": "100m"}}}
 
@@ -136,6 +156,7 @@ SCENARIOS: list[Scenario] = [
     recreated,
     owner_deleted,
     service_follows,
+    replication_controller,
 ]
 
 
@@ -160,6 +181,9 @@ def end_state(world: World) -> dict[str, Any]:
         "nodes": Counter(tuple(sorted(conditions_of(node).items())) for node in world.list(NODE)),
         "replica sets": {
             name_of(rs): (rs["spec"]["replicas"], _counts(rs)) for rs in world.list(REPLICA_SET)
+        },
+        "replication controllers": {
+            name_of(rc): (rc["spec"]["replicas"], _counts(rc)) for rc in world.list(REPLICATION_CONTROLLER)
         },
         "deployments": {
             name_of(found): (

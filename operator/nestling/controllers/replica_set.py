@@ -2,15 +2,17 @@
 
 Reads the ReplicaSet, its pods and the orphans it could adopt; writes pods (create, delete, owner references)
 and the ReplicaSet's status. Scheduling and running the pods is left to the scheduler and the kubelet.
+ReplicationControllers are looked after in the same way: see `replication`.
 Source: Kubernetes 1.37, pkg/controller/replicaset.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Final, Literal, cast
 
-from nestling.api.kinds import POD, REPLICA_SET
+from nestling.api.kinds import POD, REPLICA_SET, REPLICATION_CONTROLLER, Kind
 from nestling.controllers.ownership import claim
 from nestling.controllers.pod_template import free_keys, pod_of
 from nestling.controllers.replica_set_deletion import surplus
@@ -27,7 +29,7 @@ from nestling.machinery.view import View
 # Creates or deletes of one look; the rest waits for the next, so that one ReplicaSet cannot hold up others.
 BURST: Final = 500
 
-COMPONENT: Final = "replicaset-controller"
+COMPONENTS: Final = {REPLICA_SET: "replicaset-controller", REPLICATION_CONTROLLER: "replication-controller"}
 FAILED_CREATE: Final = "FailedCreate"
 FAILED_DELETE: Final = "FailedDelete"
 MISFIT: Final = "`selector` does not match template `labels`"
@@ -38,9 +40,9 @@ GATHER_S: Final = 0.05
 GATHER_DEATHS_S: Final = 0.5
 
 
-def reconcile(view: View, key: Key) -> Plan:
+def reconcile(view: View, key: Key, *, record: type[ReplicaSet] = ReplicaSet) -> Plan:
     """Plan the creates or deletes that one ReplicaSet needs; when it needs none, its status."""
-    rs = view.get(ReplicaSet, key)
+    rs = view.get(record, key)
     if rs is None:
         return Plan.done("gone")
     if rs.selector.nothing:
@@ -130,62 +132,71 @@ def _related(view: View, rs: ReplicaSet) -> list[Pod]:
     if owner is None:
         return []
     found: dict[str, Pod] = {}
-    for sibling in view.owned(ReplicaSet, owner.uid):
+    for sibling in view.owned(type(rs), owner.uid):
         if sibling.key.namespace == rs.key.namespace:
             found.update((pod.uid, pod) for pod in view.selected(Pod, rs.key.namespace, sibling.selector))
     return list(found.values())
 
 
 def _event(rs: ReplicaSet, kind: Literal["Normal", "Warning"], reason: str, message: str) -> Emit:
-    return Emit(REPLICA_SET, rs.key, rs.uid, kind, reason, message, COMPONENT)
+    return Emit(rs.KIND, rs.key, rs.uid, kind, reason, message, COMPONENTS[rs.KIND])
 
 
 def _failed(rs: ReplicaSet, reason: str, step: str, message: str) -> Emit:
     return _event(rs, "Warning", reason, f"{step}: {message}")
 
 
-def _work(view: View, change: Change) -> Iterable[Key]:
-    """ReplicaSets that may have to act: a pod came, went, or changed hands."""
-    old, new = cast("Pod | None", change.old), cast("Pod | None", change.new)
-    if new is None:
-        return () if old is not None and old.deleting else _owner(view, change)
-    if old is not None and (old.active, old.labels, old.controller) == (
-        new.active,
-        new.labels,
-        new.controller,
-    ):
-        return ()
-    found = dict.fromkeys(_owner(view, change))
-    if new.controller is None and new.active:
-        found.update(
-            (rs.key, None)
-            for rs in view.selecting(ReplicaSet, new.key.namespace, new.labels)
-            if not rs.selector.everything
-        )
-    return found
+@dataclass(frozen=True, slots=True)
+class Concerns:
+    """Whom of one kind (ReplicaSets or ReplicationControllers) a change of a pod concerns."""
+
+    record: type[ReplicaSet]
+    owner: Callable[[View, Change], Iterable[Key]]
+
+    def work(self, view: View, change: Change) -> Iterable[Key]:
+        """Those that may have to act: a pod came, went, or changed hands."""
+        old, new = cast("Pod | None", change.old), cast("Pod | None", change.new)
+        if new is None:
+            return () if old is not None and old.deleting else self.owner(view, change)
+        if old is not None and (old.active, old.labels, old.controller) == (
+            new.active,
+            new.labels,
+            new.controller,
+        ):
+            return ()
+        found = dict.fromkeys(self.owner(view, change))
+        if new.controller is None and new.active:
+            found.update(
+                (rs.key, None)
+                for rs in view.selecting(self.record, new.key.namespace, new.labels)
+                if not rs.selector.everything
+            )
+        return found
+
+    def figures(self, view: View, change: Change) -> Iterable[Key]:
+        """Those whose figures a pod has changed, and nothing else."""
+        old, new = cast("Pod | None", change.old), cast("Pod | None", change.new)
+        if old is None or new is None:
+            return ()
+        changed = (old.ready, old.ready_at, old.terminal) != (new.ready, new.ready_at, new.terminal)
+        return self.owner(view, change) if changed else ()
+
+    def deaths(self, view: View, change: Change) -> Iterable[Key]:
+        """Those that have one terminating pod less."""
+        return self.owner(view, change) if change.new is None else ()
 
 
-def _figures(view: View, change: Change) -> Iterable[Key]:
-    """ReplicaSets whose figures a pod has changed, and nothing else."""
-    old, new = cast("Pod | None", change.old), cast("Pod | None", change.new)
-    if old is None or new is None:
-        return ()
-    changed = (old.ready, old.ready_at, old.terminal) != (new.ready, new.ready_at, new.terminal)
-    return _owner(view, change) if changed else ()
+def concerns_of(record: type[ReplicaSet]) -> Mapping[Kind, tuple[Route, ...]]:
+    """Whose changes concern a loop that looks after `record`: its own objects, and their pods."""
+    pods = Concerns(record, owner_key(record.KIND))
+    return {
+        record.KIND: (Route(own_key),),
+        POD: (
+            Route(pods.work),
+            Route(pods.figures, delay_s=GATHER_S),
+            Route(pods.deaths, delay_s=GATHER_DEATHS_S),
+        ),
+    }
 
 
-def _deaths(view: View, change: Change) -> Iterable[Key]:
-    """ReplicaSets that have one terminating pod less."""
-    return _owner(view, change) if change.new is None else ()
-
-
-_owner = owner_key(REPLICA_SET)
-
-CONTROLLER: Final = Controller(
-    name="replicaset",
-    reconcile=reconcile,
-    concerns={
-        REPLICA_SET: (Route(own_key),),
-        POD: (Route(_work), Route(_figures, delay_s=GATHER_S), Route(_deaths, delay_s=GATHER_DEATHS_S)),
-    },
-)
+CONTROLLER: Final = Controller(name="replicaset", reconcile=reconcile, concerns=concerns_of(ReplicaSet))

@@ -7,6 +7,7 @@ Source: Kubernetes 1.37, pkg/controller/replicaset/replica_set_utils.go.
 from collections.abc import Iterable, Sequence
 
 from nestling.api.json import JsonObject
+from nestling.api.kinds import REPLICA_SET
 from nestling.controllers.status_change import LONGEST_MESSAGE, selector_text
 from nestling.machinery.clock import timestamp
 from nestling.machinery.conditions import without_condition
@@ -20,16 +21,17 @@ def status_of(
     """The whole status. `failure` is reason and message of what keeps pods from being created or deleted."""
     ready = [pod for pod in active if pod.ready]
     wanted = rs.template_labels.items()
-    return {
+    status: JsonObject = {
         "replicas": len(active),
         "fullyLabeledReplicas": sum(wanted <= pod.labels.items() for pod in active),
         "readyReplicas": len(ready),
         "availableReplicas": sum(is_available(pod, rs.min_ready_s, now) for pod in ready),
-        "terminatingReplicas": terminating,
         "observedGeneration": rs.generation,
         "selector": selector_text(rs.selector),
         "conditions": _conditions(rs, failure, now),
     }
+    # A ReplicationController has no such field.
+    return {**status, "terminatingReplicas": terminating} if rs.KIND == REPLICA_SET else status
 
 
 def is_available(pod: Pod, min_ready_s: int, now: float) -> bool:

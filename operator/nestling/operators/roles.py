@@ -20,6 +20,7 @@ from nestling.controllers import (
     node_template,
     pod_garbage,
     replica_set,
+    replication,
     taint_eviction,
     zone_eviction,
 )
@@ -38,7 +39,6 @@ from nestling.machinery.records.kept import (
     Job,
     PodDisruptionBudget,
     PriorityClass,
-    ReplicationController,
     StatefulSet,
 )
 from nestling.machinery.records.namespace import Namespace
@@ -46,7 +46,7 @@ from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.service import EndpointSlice, Service
-from nestling.machinery.records.workload import Deployment, ReplicaSet
+from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.network import endpoint_slice, service
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import SchedulerMetrics
@@ -134,6 +134,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 node_lifecycle.CONTROLLER,
                 zone_eviction.CONTROLLER,
                 replica_set.CONTROLLER,
+                replication.CONTROLLER,
                 deployment.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,

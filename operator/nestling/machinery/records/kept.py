@@ -13,7 +13,6 @@ from nestling.api.kinds import (
     JOB,
     POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
-    REPLICATION_CONTROLLER,
     STATEFUL_SET,
     Kind,
 )
@@ -39,13 +38,6 @@ class ControllerRevision(Record):
     """One revision of a workload's template."""
 
     KIND: ClassVar[Kind] = CONTROLLER_REVISION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicationController(Record):
-    """One replication controller."""
-
-    KIND: ClassVar[Kind] = REPLICATION_CONTROLLER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What loops read of a VirtualReplicaSet and of a VirtualDeployment.
+"""What loops read of a VirtualReplicaSet, its elder VirtualReplicationController, and a VirtualDeployment.
 
 Templates are compared by digest, in the way Kubernetes compares them: `cpu: "1"` and `cpu: 1000m`, or an
 absent list and an empty one, are the same, so neither starts a rollout.
@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, cast
 import orjson
 
 from nestling.api.json import JsonObject, JsonValue
-from nestling.api.kinds import DEPLOYMENT, REPLICA_SET, Kind
+from nestling.api.kinds import DEPLOYMENT, REPLICA_SET, REPLICATION_CONTROLLER, Kind
 from nestling.api.quantity import parse
 from nestling.api.selector import NOTHING, Selector
 from nestling.machinery.records.base import EMPTY, Record, condition
@@ -90,6 +90,24 @@ class ReplicaSet(Record):
             desired=notes.get(DESIRED_REPLICAS),
             max_replicas=notes.get(MAX_REPLICAS),
         )
+        return fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicationController(ReplicaSet):
+    """A ReplicaSet under its older name: a plain map selects, and without one the template's labels do.
+
+    Source: Kubernetes 1.37, pkg/apis/core/v1 (defaults, conversion to apps.ReplicaSet).
+    """
+
+    KIND: ClassVar[Kind] = REPLICATION_CONTROLLER
+
+    @classmethod
+    def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
+        """Constructor arguments taken from a VirtualReplicationController."""
+        fields = super(ReplicationController, cls).fields_of(obj)
+        labels = _object(_object(obj.get("spec")).get("selector")) or fields["template_labels"]
+        fields["selector"] = _selector({"matchLabels": labels}) if labels else NOTHING
         return fields
 
 
