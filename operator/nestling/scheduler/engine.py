@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.scheduler.explain import Refusal, explain
-from nestling.scheduler.framework import Profile
+from nestling.scheduler.framework import Profile, Supposition
 from nestling.scheduler.podclass import Classes, PodClass
 from nestling.scheduler.profiles import default_profile
 from nestling.scheduler.standing import Standing, no_lap
@@ -110,6 +110,20 @@ class Scheduler:
             standing.feasible_count,
             _runners_up(standing, ties, turn),
         )
+
+    def would_fit(
+        self, pods: PodClass, rows: NDArray[np.intp], suppose: Supposition | None = None
+    ) -> NDArray[np.bool_]:
+        """Whether the class could go to each of these rows if the supposition held there; shape (rows,).
+
+        Each row is a world of its own: what is supposed on one row does not hold for the others. Changes
+        nothing; the cost is a few array operations per filter, whatever is supposed.
+        """
+        return self.standing(pods).fits_if(rows, suppose)
+
+    def resolvable(self, pods: PodClass) -> NDArray[np.intp]:
+        """Rows that refuse the class for reasons that removing pods from them could lift."""
+        return self.standing(pods).resolvable()
 
     def standing(self, pods: PodClass) -> Standing:
         """The class's masks and scores, up to date."""

@@ -65,6 +65,7 @@ class Lane:
         self._recorder = recorder
         self._timer = timer
         self._events: dict[ClusterEvent, dict[str, None]] = {}
+        self._others: dict[ClusterEvent, dict[PodClass, None]] = {}
         self._untold: deque[QueuedPod] = deque()
 
     @property
@@ -203,27 +204,38 @@ class Lane:
             if placed.assumed:
                 placed.assumed = False
                 placed.generation = new.generation
-            elif placed.generation != new.generation:
-                self._resized(placed, new)
+            elif (
+                placed.generation != new.generation
+                or placed.pods.who.labels != new.labels
+                or placed.pods.who.leaving != new.deleting
+            ):
+                self._updated(placed, new)
         else:
             if placed is not None:
                 self._leave(new.key)
-            pods = self.engine.classes.of(new.body.get("spec") or {}, bound=True)
+            pods = self._class_of(new, bound=True)
             self._count(new.key, Placed(new.uid, new.node_name, pods, new.generation, assumed=False))
-            self._happened(ClusterEvent.POD_ADD, new.node_name)
+            self._happened(ClusterEvent.POD_ADD, new.node_name, pods)
         if waiting is not None:
             if waiting.flight is Flight.BIND:
                 self._scheduled(waiting, now)
             self._drop(waiting)
 
-    def _resized(self, placed: Placed, new: Pod) -> None:
+    def _updated(self, placed: Placed, new: Pod) -> None:
+        """A pod on a node was resized, got other labels, or is on its way out."""
         placed.generation = new.generation
-        pods = self.engine.classes.of(new.body.get("spec") or {}, bound=True)
-        if pods.key != placed.pods.key:
-            self.engine.nodes.remove_pod(placed.node, placed.pods)
+        before, pods = placed.pods, self._class_of(new, bound=True)
+        if pods.key != before.key:
+            self.engine.nodes.remove_pod(placed.node, before)
             self.engine.nodes.add_pod(placed.node, pods)
             placed.pods = pods
-            self._happened(ClusterEvent.POD_UPDATE, placed.node)
+            self._happened(ClusterEvent.POD_UPDATE, placed.node, before, pods)
+
+    def _class_of(self, pod: Pod, *, bound: bool = False) -> PodClass:
+        body = pod.body
+        return self.engine.classes.of(
+            body.get("spec") or {}, meta=body["metadata"], namespace=pod.key.namespace, bound=bound
+        )
 
     def _pending(self, new: Pod, now: float) -> None:
         waiting = self.waiting.get(new.key)
@@ -239,7 +251,7 @@ class Lane:
             priority = self.priorities.of(spec)
             waiting = QueuedPod(
                 new,
-                self.engine.classes.of(spec),
+                self._class_of(new),
                 priority.value,
                 now,
                 sets_priority=priority.unwritten,
@@ -249,18 +261,18 @@ class Lane:
             self.waiting[new.key] = waiting
             self._enqueue(waiting, now, "UnscheduledPodAdd")
             return
-        if before.generation != new.generation:
+        if before.generation != new.generation or before.labels != new.labels:
             self._changed(waiting, now)
         elif waiting.outdated:
             self._enqueue(waiting, now, "UnscheduledPodUpdate")
 
     def _changed(self, pod: QueuedPod, now: float) -> None:
-        """The spec of a waiting pod changed: a gate went, a toleration came."""
+        """The spec or the labels of a waiting pod changed: a gate went, a toleration came."""
         place = pod.place
         if pod.flight is not Flight.BIND:
             self.queue.remove(pod)
         spec = pod.record.body.get("spec") or {}
-        pod.pods = self.engine.classes.of(spec)
+        pod.pods = self._class_of(pod.record)
         priority = self.priorities.of(spec)
         pod.priority, pod.sets_priority = priority.value, priority.unwritten
         if pod.flight is Flight.BIND:
@@ -358,22 +370,24 @@ class Lane:
         placed = self.placed.pop(key, None)
         if placed is not None:
             self.engine.nodes.remove_pod(placed.node, placed.pods)
-            self._happened(ClusterEvent.POD_DELETE, placed.node)
+            self._happened(ClusterEvent.POD_DELETE, placed.node, placed.pods)
 
     # -- queueing hints --
 
-    def _happened(self, event: ClusterEvent, node: str) -> None:
+    def _happened(self, event: ClusterEvent, node: str, *pods: PodClass) -> None:
         if self.queue.count[Place.UNSCHEDULABLE]:
             self._events.setdefault(event, {})[node] = None
+            self._others.setdefault(event, {}).update(dict.fromkeys(pods))
 
     def _wake(self, now: float) -> None:
         """Ask the plugins that refused pods whether what happened could help them; a class is asked once."""
         events, self._events = self._events, {}
+        others, self._others = self._others, {}
         for pods, group in self.queue.groups():
             helped = {
                 plugin
                 for event, names in events.items()
-                for plugin in self._helped(event, names, pods, group)
+                for plugin in self._helped(event, names, others[event], pods, group)
             }
             for pod in group:
                 if pod.plugins & helped or (not pod.plugins and ClusterEvent.NODE_ADD in events):
@@ -381,22 +395,25 @@ class Lane:
                     self._recorder.queued(self.cluster, pod.place.value, next(iter(events)).value)
 
     def _helped(
-        self, event: ClusterEvent, names: dict[str, None], pods: PodClass, group: list[QueuedPod]
+        self,
+        event: ClusterEvent,
+        names: dict[str, None],
+        others: dict[PodClass, None],
+        pods: PodClass,
+        group: list[QueuedPod],
     ) -> set[str]:
         nodes, profile = self.engine.nodes, self.engine.profile
         only = profile.only(pods)
         near = names if only is None else only & names.keys()
         rows = np.array([nodes.row_of[name] for name in near if name in nodes.row_of], np.intp)
-        if not len(rows):
-            return set()
         helped: set[str] = set()
         for name in {name for pod in group for name in pod.plugins}:
             plugin = profile.by_name.get(name)
-            if plugin is None or event not in plugin.wakes_on:
+            if plugin is None or event not in plugin.wakes_on or (plugin.row_by_row and not len(rows)):
                 continue
             state = plugin.prepare(pods, nodes)
             if isinstance(state, Rejection):
                 continue
-            if state is None or plugin.helped_by(event, state, nodes, rows):
+            if state is None or plugin.helped_by(event, state, nodes, rows, others):
                 helped.add(name)
         return helped

@@ -69,6 +69,7 @@ class _Candidate:
     namespace: str
     name: str
     spec: JsonObject = field(default_factory=dict[str, object])
+    meta: JsonObject = field(default_factory=dict[str, object])
     priority: int = 0
     error: str = ""
 
@@ -99,7 +100,8 @@ def _verdict(engine: Scheduler, pod: _Candidate, unread: list[NodeRefusal], sche
     gates = pod.spec.get("schedulingGates")
     if gates:
         return Verdict(pod.namespace, pod.name, "gated", f"waiting for scheduling gates: [{_names(gates)}]")
-    wish = PendingPod(f"{pod.namespace}/{pod.name}", engine.classes.of(pod.spec))
+    pods = engine.classes.of(pod.spec, meta=pod.meta, namespace=pod.namespace)
+    wish = PendingPod(f"{pod.namespace}/{pod.name}", pods)
     if wish.pods.malformed:
         return Verdict(pod.namespace, pod.name, "error", wish.pods.malformed, nodes=engine.nodes.count)
     standing = engine.standing(wish.pods)
@@ -159,9 +161,10 @@ def _read(engine: Scheduler, pod: JsonObject, classes: PriorityClasses) -> _Cand
         if status.get("phase") in TERMINAL_PHASES:
             return None
         if spec.get("nodeName"):
-            engine.nodes.add_pod(str(spec["nodeName"]), engine.classes.of(spec, bound=True))
+            pods = engine.classes.of(spec, meta=meta, namespace=namespace, bound=True)
+            engine.nodes.add_pod(str(spec["nodeName"]), pods)
             return None
-        return _Candidate(namespace, name, spec, classes.of(spec).value)
+        return _Candidate(namespace, name, spec, meta, classes.of(spec).value)
     except _UNREADABLE as error:
         return _Candidate(namespace, name, error=f"the pod's manifest cannot be read: {_why(error)}"[:256])
 

@@ -1,21 +1,25 @@
 """Pods of equal scheduling-relevant spec form a class: parsed, filtered and scored once, placed many times.
 
-Reads pod specs; leaves the arrays of a class on one node table to `standing`. A class is found by the bytes
-of those parts of the spec that a plugin looks at, so a thousand replicas cost one parse and a thousand
-dictionary look-ups.
+Reads pod specs, and of the metadata what other pods' selectors look at: namespace, labels, owner, whether
+the pod is on its way out. Leaves the arrays of a class on one node table to `standing`. A class is found by
+the bytes of those parts, so a thousand replicas cost one parse and a thousand dictionary look-ups.
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from nestling.api.json import JsonObject
+from nestling.api.kinds import REPLICA_SET, REPLICATION_CONTROLLER, STATEFUL_SET
 from nestling.api.requests import is_sidecar
 from nestling.api.selector import NodeSelectorTerm, Requirement
 from nestling.api.toleration import Toleration, tolerations_of
+from nestling.machinery.names import DEFAULT_NAMESPACE, key_of
+from nestling.scheduler.podterms import NO_AFFINITY, PodAffinity, SpreadConstraint, Who, spread_of
 from nestling.scheduler.resources import NOTHING, Demand
 
 EVERY_ADDRESS: Final = "0.0.0.0"  # noqa: S104  # compared with, never bound
@@ -29,6 +33,12 @@ class HostPort(NamedTuple):
     address: str
     protocol: str
     port: int
+
+    def conflicts(self, other: "HostPort") -> bool:
+        """Whether one node cannot have both."""
+        return self[1:] == other[1:] and (
+            self.address == other.address or EVERY_ADDRESS in {self.address, other.address}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +70,24 @@ class NodeAffinity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PodClass:
-    """The scheduling-relevant part of a pod spec, read. Two pods are of one class if their `key` is equal.
+    """The scheduling-relevant part of a pod, read. Two pods are of one class if their `key` is equal.
 
-    `malformed` is a sentence when the spec cannot be read; such pods are placed nowhere and demand nothing.
+    `spec_key` is the same for pods that differ only in who they are to other pods (`who`). `images` has one
+    entry per container, init container and image volume. `malformed` is a sentence when the spec cannot be
+    read; such pods are placed nowhere and demand nothing.
     """
 
     key: bytes
+    spec_key: bytes = b""
     node_name: str = ""
     demand: Demand = NOTHING
     ports: tuple[HostPort, ...] = ()
     tolerations: tuple[Toleration, ...] = ()
     affinity: NodeAffinity = field(default_factory=NodeAffinity)
+    images: tuple[str, ...] = ()
+    who: Who = field(default_factory=lambda: NOBODY)
+    near: PodAffinity = NO_AFFINITY
+    spread: tuple[SpreadConstraint, ...] = ()
     malformed: str = ""
 
     def tolerates(self, key: str, value: str, effect: str) -> bool:
@@ -78,32 +95,89 @@ class PodClass:
         return any(toleration.tolerates(key, value, effect) for toleration in self.tolerations)
 
 
+NOBODY: Final = Who(DEFAULT_NAMESPACE)
+# Controllers whose selector stands in for constraints that a pod does not state: API group and native kind.
+_OWNERS: Final = {
+    (kind.api_version if virtual else kind.native_api_version, kind.name if virtual else kind.native): kind
+    for kind in (REPLICA_SET, REPLICATION_CONTROLLER, STATEFUL_SET)
+    for virtual in (True, False)
+}
+
+
 class Classes:
-    """Finds the class of a pod spec, parsing it only the first time."""
+    """Finds the class of a pod, parsing it only the first time."""
 
     def __init__(self) -> None:
         self._known: dict[bytes, PodClass] = {}
+        self._people: dict[bytes, Who] = {}
+        self._specs: dict[bytes, dict[str, Any]] = {}
 
-    def of(self, spec: JsonObject, *, bound: bool = False) -> PodClass:
-        """The class of a pod spec; never raises, whatever the spec holds.
+    def of(
+        self,
+        spec: JsonObject,
+        *,
+        meta: JsonObject | None = None,
+        namespace: str = DEFAULT_NAMESPACE,
+        bound: bool = False,
+    ) -> PodClass:
+        """The class of a pod by its spec, metadata and virtual namespace; never raises, whatever they hold.
 
         The node of a `bound` pod is no wish any more: it is left out, so that pods stay of their class when
         bound.
         """
         try:
-            key = signature(spec, bound=bound)
+            mine = signature(spec, bound=bound)
+            theirs = _signature_of_who(meta or {}, namespace)
         except (TypeError, ValueError, AttributeError) as error:  # orjson's refusal is a TypeError
             return PodClass(repr(error).encode(), malformed=f"the pod's spec cannot be read: {error}")
+        key = mine + theirs
         found = self._known.get(key)
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[key] = _parse(key, spec, bound=bound)
+                self._people.clear()
+                self._specs.clear()
+            found = self._known[key] = self._parse(
+                key, mine, theirs, spec, meta or {}, namespace, bound=bound
+            )
         return found
+
+    def _parse(
+        self,
+        key: bytes,
+        mine: bytes,
+        theirs: bytes,
+        spec: JsonObject,
+        meta: JsonObject,
+        namespace: str,
+        *,
+        bound: bool,
+    ) -> PodClass:
+        who = self._people.get(theirs)
+        if who is None:
+            who = self._people[theirs] = _who(meta, namespace)
+        fields = self._specs.get(mine)
+        if fields is None:
+            fields = self._specs[mine] = _read(
+                spec,
+                {
+                    "demand": Demand.of,
+                    "ports": _ports,
+                    "tolerations": tolerations_of,
+                    "affinity": NodeAffinity.of,
+                    "images": _images,
+                },
+            )
+        if "malformed" not in fields:
+            near, spread = partial(PodAffinity.of, who=who), partial(spread_of, who=who)
+            fields = fields | _read(spec, {"near": near, "spread": spread})
+        if "malformed" in fields:
+            return PodClass(key, mine, who=who, malformed=fields["malformed"])
+        return PodClass(key, mine, node_name="" if bound else spec.get("nodeName") or "", who=who, **fields)
 
 
 def signature(spec: JsonObject, *, bound: bool = False) -> bytes:
-    """Bytes that are equal for pods that every plugin treats alike. Raises TypeError for what is not JSON."""
+    """Bytes that are equal for specs that all plugins treat alike. Raises TypeError for what is not JSON."""
     get = spec.get
     parts: list[Any] = [
         None if bound else get("nodeName"),
@@ -112,36 +186,66 @@ def signature(spec: JsonObject, *, bound: bool = False) -> bytes:
         get("tolerations"),
         get("overhead"),
         get("resources"),
-        [(c.get("name"), c.get("resources"), c.get("ports")) for c in get("containers") or ()],
+        [
+            (c.get("name"), c.get("resources"), c.get("ports"), c.get("image"))
+            for c in get("containers") or ()
+        ],
+        get("topologySpreadConstraints"),
     ]
     init = get("initContainers")
     if init:
         parts.append(
-            [(c.get("name"), c.get("resources"), c.get("ports"), c.get("restartPolicy")) for c in init]
+            [
+                (c.get("name"), c.get("resources"), c.get("ports"), c.get("image"), c.get("restartPolicy"))
+                for c in init
+            ]
         )
-    key = orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)
+    volumes = get("volumes")
+    if volumes:
+        parts.append([v["image"] for v in volumes if v.get("image")])
+    return _short(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
+
+
+def _signature_of_who(meta: JsonObject, namespace: str) -> bytes:
+    owner = _owner(meta)
+    parts = (namespace, meta.get("labels"), bool(meta.get("deletionTimestamp")), owner)
+    return _short(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
+
+
+def _short(key: bytes) -> bytes:
     return key if len(key) <= _LONGEST_KEY else blake2b(key, digest_size=20).digest()
 
 
-def _parse(key: bytes, spec: JsonObject, *, bound: bool) -> PodClass:
+def _who(meta: JsonObject, namespace: str) -> Who:
+    # The schema sees to it that labels are texts; a manifest given to the offline scheduler may hold numbers.
+    labels = {str(key): str(value) for key, value in (meta.get("labels") or {}).items()}
+    return Who(namespace, labels, bool(meta.get("deletionTimestamp")), _owner(meta))
+
+
+def _owner(meta: JsonObject) -> tuple[str, str] | None:
+    """Native kind and name of the controller, if its selector counts."""
+    for one in meta.get("ownerReferences") or ():
+        if one.get("controller"):
+            kind = _OWNERS.get((one.get("apiVersion"), one.get("kind")))
+            if kind is None:
+                return None
+            name = one.get("name") or ""
+            return kind.native, key_of(kind, "", name).name if one["kind"] == kind.name else name
+    return None
+
+
+def _read(spec: JsonObject, readers: Mapping[str, Callable[[JsonObject], Any]]) -> dict[str, Any]:
+    """What each reader makes of the spec, or `malformed` alone."""
     # The schema refuses most of this on the host; manifests given to the offline scheduler come unchecked.
-    readers: dict[str, Callable[[JsonObject], Any]] = {
-        "demand": Demand.of,
-        "ports": _ports,
-        "tolerations": tolerations_of,
-        "affinity": NodeAffinity.of,
-    }
     fields: dict[str, Any] = {}
     for name, read in readers.items():
         try:
             fields[name] = read(spec)
         except ValueError as error:
-            return PodClass(key, malformed=f"the pod's {_WORDS[name]} cannot be read: {error}")
+            return {"malformed": f"the pod's {_WORDS[name]} cannot be read: {error}"}
         except (TypeError, KeyError, AttributeError, OverflowError):
-            return PodClass(
-                key, malformed=f"the pod's {_WORDS[name]} cannot be read: not of the form a pod has"
-            )
-    return PodClass(key, node_name="" if bound else spec.get("nodeName") or "", **fields)
+            return {"malformed": f"the pod's {_WORDS[name]} cannot be read: not of the form a pod has"}
+    return fields
 
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -149,6 +253,9 @@ _WORDS: Final[Mapping[str, str]] = {
     "ports": "ports",
     "tolerations": "tolerations",
     "affinity": "node affinity",
+    "images": "images",
+    "near": "pod affinity",
+    "spread": "topology spread constraints",
 }
 
 
@@ -168,6 +275,14 @@ def _ports(spec: JsonObject) -> tuple[HostPort, ...]:
                 found[
                     HostPort(port.get("hostIP") or EVERY_ADDRESS, port.get("protocol") or "TCP", number)
                 ] = None
+    return tuple(found)
+
+
+def _images(spec: JsonObject) -> tuple[str, ...]:
+    """Images of init containers, containers and image volumes, each as often as it is named."""
+    containers = (*(spec.get("initContainers") or ()), *(spec.get("containers") or ()))
+    found = [one.get("image") or "" for one in containers]
+    found += [one["image"].get("reference") or "" for one in spec.get("volumes") or () if one.get("image")]
     return tuple(found)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from nestling.scheduler.framework import FilterPlugin, Profile, Rejection, ScorePlugin
+from nestling.scheduler.framework import FilterPlugin, Profile, Rejection, ScorePlugin, Supposition
 from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.table import ALL, Aspect, BoolArray, IntArray, NodeTable, Rows
 
@@ -117,6 +117,38 @@ class Standing:
         found = {slot.plugin.name: slot.weight * int(slot.raw[place]) for slot in self.local}
         found.update((slot.plugin.name, int(slot.share[place])) for slot in self.relative)
         return found
+
+    # -- what if --
+
+    def fits_if(self, rows: NDArray[np.intp], suppose: Supposition | None) -> BoolArray:
+        """Whether each of these rows would take the class if the supposition held there; shape (rows,)."""
+        nodes = self.nodes
+        if self.rejection is not None:
+            return np.zeros(len(rows), np.bool_)
+        fits = nodes.alive[rows]
+        if self.only is not None:
+            fits &= np.isin(rows, self.only)
+        for slot in self.filters:
+            if suppose is not None and slot.usage:
+                codes = slot.plugin.filter_if(slot.state, nodes, rows, suppose)
+            elif self.only is None:
+                codes = slot.codes[rows]
+            else:
+                codes = slot.plugin.filter(slot.state, nodes, rows)
+            fits &= codes == 0
+        return fits
+
+    def resolvable(self) -> NDArray[np.intp]:
+        """Rows whose first refusal could be lifted by removing pods from them."""
+        alive = self.nodes.alive
+        left = alive.copy() if self.only is None else alive[self.only]
+        found = np.zeros(len(left), np.bool_)
+        for slot in self.filters:
+            refused = left & (slot.codes != 0)
+            found |= refused & slot.plugin.resolvable(slot.codes)
+            left &= ~refused
+        places = np.flatnonzero(found)
+        return places if self.only is None else self.only[places]
 
     # -- everything anew --
 

@@ -217,6 +217,14 @@ class NodeTable:
                 taken[list(users)] = True
         return taken
 
+    def port_users(self, port: HostPort) -> IntArray:
+        """How many ports in use on each row conflict with this one; shape (rows,)."""
+        found = np.zeros(self.rows, np.int64)
+        for address, users in self.ports.get((port.protocol, port.port), {}).items():
+            if port.conflicts(HostPort(address, port.protocol, port.port)):
+                found[list(users)] += list(users.values())
+        return found
+
     # -- shape --
 
     def column(self, resource: str) -> int:
