@@ -72,6 +72,10 @@ def run(
     import uvloop
 
     from nestling.machinery.login import log_in
+    from nestling.operators.lean import import_kopf
+
+    import_kopf()  # before the modules that use it
+
     from nestling.operators.logs import configure_logs
     from nestling.operators.process import Options, Process
     from nestling.operators.roles import ROLES
@@ -89,7 +93,7 @@ def run(
         shard=shard,
     )
     chosen = [ROLES[name.value] for name in (roles or list(RoleName))]
-    login = log_in(kubeconfig, context)
+    login = log_in(kubeconfig, context, long_lived=True)
 
     async def main() -> None:
         """Run until SIGINT or SIGTERM, then let go of leases and connections."""

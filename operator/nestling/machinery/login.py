@@ -1,29 +1,30 @@
 """Find the host and prove who we are: by the kubeconfig, or as the Pod's service account.
 
-Reads files and runs exec plugins, as kubectl would; keeps tokens fresh. Used by the client and by Kopf's
-login.
+Keeps tokens fresh: an expired one is asked for anew, a Pod's is read from its file again. Used by the client
+and by Kopf's login.
 """
 
 import asyncio
 import os
-import re
 import ssl
+import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
+
+import structlog
 
 from nestling.machinery.client import Client, Credentials, HttpTransport
-from nestling.machinery.errors import NestlingError
+from nestling.machinery.kubeconfig import Identity, NoHost, identify
+
+log = structlog.get_logger(__name__)
 
 REMEMBERED_S: Final = 10.0
-_PREAMBLE: Final = re.compile(r"^Invalid kube-config(?: file)?\. (?=.)")
-
-
-class NoHost(NestlingError):
-    """There is no cluster to talk to, or its configuration cannot be used."""
+EXPIRES_WITHIN_S: Final = 60.0  # a token with less life than this is renewed
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class Remembered:
@@ -50,104 +51,118 @@ class Remembered:
         return self._header
 
 
-@dataclass(frozen=True, slots=True)
+class Renewal(Protocol):
+    """Gives the identity of the moment: may read a file or run an exec plugin, so it may take a while."""
+
+    def __call__(self) -> Identity:
+        """The identity with a token that is still good."""
+        ...
+
+
+@dataclass(slots=True)
 class Login:
-    """One identity at one host.
+    """One identity at one host; `renew` is asked for another when the token's time is up."""
 
-    `configuration` is the kubernetes client's own, which refreshes its tokens.
-    """
-
-    configuration: Any
-    context: str
-    namespace: str
+    identity: Identity
+    renew: Renewal
+    now: Callable[[], float] = time.time
 
     @property
     def server(self) -> str:
         """Base URL of the API server."""
-        return str(self.configuration.host)
+        return self.identity.server
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig's context, or `in-cluster`."""
+        return self.identity.context
+
+    @property
+    def namespace(self) -> str:
+        """The namespace that commands mean without `-n`."""
+        return self.identity.namespace
 
     def tls(self) -> ssl.SSLContext | None:
         """TLS settings of the connection, None for a plain one."""
-        if not self.server.startswith("https"):
+        found = self.identity
+        if not found.server.startswith("https"):
             return None
-        found = self.configuration
-        context = ssl.create_default_context(cafile=found.ssl_ca_cert or None)
-        if not found.verify_ssl:
+        context = ssl.create_default_context(cadata=found.ca or None)
+        if not found.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        if found.cert_file:
-            context.load_cert_chain(found.cert_file, found.key_file)
+        if found.certificate:
+            _present(context, found.certificate, found.key)
         return context
 
-    def authorization(self) -> str | None:
-        """The Authorization header of the moment.
-
-        May read a file or run an exec plugin when a token has expired.
-        """
-        found = self.configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
-        if not found and self.configuration.username:
-            found = self.configuration.get_basic_auth_token()
-        return str(found) if found else None
-
-    async def authorization_off_loop(self) -> str | None:
-        """The same, without holding up the event loop when a refresh is due."""
-        if self.configuration.refresh_api_key_hook is None:
-            return self.authorization()
-        return await asyncio.to_thread(self.authorization)
+    async def authorization(self) -> str | None:
+        """The Authorization header of the moment, renewed off the event loop when its time is up."""
+        expires_at = self.identity.expires_at
+        if expires_at is not None and self.now() >= expires_at - EXPIRES_WITHIN_S:
+            try:
+                self.identity = await asyncio.to_thread(self.renew)
+            except NoHost as error:  # the old token may have a minute left, and the host will say if not
+                log.warning("login not renewed", why=str(error))
+        return self.identity.authorization or None
 
     def credentials(self) -> Credentials:
         """What the HTTP transport needs."""
-        return Credentials(self.server, self.tls(), Remembered(self.authorization_off_loop))
+        return Credentials(self.server, self.tls(), Remembered(self.authorization))
 
 
-def log_in(kubeconfig: Path | None = None, context: str | None = None) -> Login:
+def log_in(kubeconfig: Path | None = None, context: str | None = None, *, long_lived: bool = False) -> Login:
     """Log in with a kubeconfig, or as the Pod's service account if there is no kubeconfig but a Pod.
 
+    `long_lived`: this process is to stay lean (see `kubeconfig`).
     Raises NoHost with one sentence when neither can be used.
     """
-    from kubernetes import client, config  # noqa: PLC0415  # half a second, and not every command needs it
-    from yaml import YAMLError  # noqa: PLC0415  # comes with it
 
-    settings: Any = client.Configuration()
+    def renew() -> Identity:
+        return service_account() if in_pod else identify(kubeconfig, context, apart=long_lived)
+
+    in_pod = kubeconfig is None and not _has_kubeconfig()
+    return Login(renew(), renew)
+
+
+def service_account(folder: Path = SERVICE_ACCOUNT, now: Callable[[], float] = time.time) -> Identity:
+    """Who this Pod is. Its token file is written anew long before it expires: read it every few minutes.
+
+    Raises NoHost when something of it is missing. Source: Kubernetes 1.37, client-go rest.InClusterConfig.
+    """
+    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT")
+    if not host or not port:
+        raise NoHost("no host: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set in this Pod.")
     try:
-        if kubeconfig is None and not _has_kubeconfig():
-            config.load_incluster_config(client_configuration=settings)
-            namespace = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace").read_text(
-                encoding="utf-8"
-            )
-            return Login(settings, "in-cluster", namespace.strip())
-        path = str(kubeconfig) if kubeconfig is not None else None
-        if kubeconfig is not None and not kubeconfig.exists():
-            raise FileNotFoundError("there is no such file")
-        config.load_kube_config(config_file=path, context=context, client_configuration=settings)
-        chosen = _context(config, path, context)
-    except (config.ConfigException, YAMLError, OSError, ValueError, TypeError, KeyError) as error:
-        where = f"kubeconfig {kubeconfig}" if kubeconfig is not None else "kubeconfig"
-        raise NoHost(
-            f"no usable {where}: {_sentence(error)}. Start a host with `nestling host up`, or set KUBECONFIG."
-        ) from error
-    return Login(
-        settings, str(chosen.get("name", "")), str(chosen.get("context", {}).get("namespace") or "default")
+        token, ca, namespace = (
+            (folder / name).read_text(encoding="utf-8").strip() for name in ("token", "ca.crt", "namespace")
+        )
+    except OSError as error:
+        raise NoHost(f"no host: the Pod's service account cannot be read: {error}.") from error
+    return Identity(
+        server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        context="in-cluster",
+        namespace=namespace,
+        verify=True,
+        ca=ca,
+        certificate="",
+        key="",
+        authorization=f"Bearer {token}",
+        expires_at=now() + 2 * EXPIRES_WITHIN_S,
     )
 
 
-def _context(config: Any, path: str | None, wanted: str | None) -> Any:
-    contexts, active = config.list_kube_config_contexts(config_file=path)
-    if wanted is None:
-        return active
-    return next(found for found in contexts if found["name"] == wanted)
-
-
 def _has_kubeconfig() -> bool:
-    if not Path("/var/run/secrets/kubernetes.io/serviceaccount/token").exists():
-        return True  # not in a Pod: let the kubeconfig loader say what it misses
+    if not (SERVICE_ACCOUNT / "token").exists():
+        return True  # not in a Pod: let the kubeconfig reader say what it misses
     return bool(os.environ.get("KUBECONFIG")) or Path("~/.kube/config").expanduser().exists()
 
 
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    # The library begins every complaint with the same words, and then says what is the matter.
-    return _PREAMBLE.sub("", text).rstrip(".")
+def _present(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Have the connection present this certificate, which OpenSSL takes from a file only."""
+    with tempfile.NamedTemporaryFile("w", suffix=".pem", encoding="utf-8") as pem:  # mode 0600
+        pem.write(f"{certificate}\n{key}\n")
+        pem.flush()
+        context.load_cert_chain(pem.name)
 
 
 @asynccontextmanager

@@ -113,16 +113,16 @@ class Supervisor:
 
         The same identity as the client's. Async: Kopf would run a plain function in a thread.
         """
-        found = self._login.configuration
-        authorization = await self._login.authorization_off_loop()
+        authorization = await self._login.authorization()
+        found = self._login.identity
         scheme, _space, token = (authorization or "").partition(" ")
         return kopf.ConnectionInfo(
-            server=self._login.server,
-            ca_path=found.ssl_ca_cert,
-            insecure=not found.verify_ssl,
+            server=found.server,
+            ca_data=found.ca or None,
+            insecure=not found.verify,
             scheme=scheme or None,
             token=token or None,
-            certificate_path=found.cert_file,
-            private_key_path=found.key_file,
-            default_namespace=self._login.namespace,
+            certificate_data=found.certificate or None,
+            private_key_data=found.key or None,
+            default_namespace=found.namespace,
         )

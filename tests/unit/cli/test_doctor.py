@@ -118,15 +118,15 @@ def test_a_host_without_reviews_of_rights_is_said_so(installed: EmbeddedServer) 
     [
         pytest.param({}, "FAIL", "it has never run here: there is no Lease of it", id="never"),
         pytest.param(
-            {"nestling-leader-scheduler": 300},
+            {"nestling-leader-scheduler": 1200},
             "FAIL",
-            "nobody runs it any more: scheduler (last seen 5m ago)",
+            "nobody runs it any more: scheduler (last seen 20m ago)",
             id="dead",
         ),
         pytest.param(
-            {"nestling-leader-scheduler": 1, "nestling-leader-controllers": 300},
+            {"nestling-leader-scheduler": 1, "nestling-leader-controllers": 1200},
             "WARN",
-            "alive: scheduler; gone: controllers (last seen 5m ago)",
+            "alive: scheduler; gone: controllers (last seen 20m ago)",
             id="half dead",
         ),
         pytest.param(
