@@ -1,6 +1,7 @@
 # Two commands: `make demo` shows a virtual cluster come alive, `make test` proves it. Both need only Python 3.11+ and this file.
 PYTHON ?= python3
 HOST ?= embedded
+PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kwok
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --no-compile
@@ -19,10 +20,10 @@ test: check programs ## Lint, type-check and run every test that this machine ca
 	@echo "==> tests"
 	@$(BIN)/python -m pytest -q $(ARGS)
 
-programs: $(VENV)/.dev ## Find (or, with NESTLING_REQUIRE_LOCAL=1, build) the API server for the integration tests
-	@echo "==> a real API server for the integration tests"
-	@if [ -n "$$NESTLING_REQUIRE_LOCAL" ]; then $(BIN)/python -m nestling.host.binaries ensure; \
-	else $(BIN)/python -m nestling.host.binaries find || \
+programs: $(VENV)/.dev ## Find (or, with NESTLING_REQUIRE_LOCAL=1, build) the real control plane that tests compare with
+	@echo "==> a real control plane for the integration and differential tests"
+	@if [ -n "$$NESTLING_REQUIRE_LOCAL" ]; then $(BIN)/python -m nestling.host.binaries ensure $(PROGRAMS); \
+	else $(BIN)/python -m nestling.host.binaries find $(PROGRAMS) || \
 	    echo "    not found: those tests are skipped; \`NESTLING_REQUIRE_LOCAL=1 make programs\` builds it once"; fi
 
 check: $(VENV)/.dev ## Formatting, lint, types, layers and drift of generated files

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +106,16 @@ class RealHost:
 
 @contextmanager
 def real_host(
-    *, controllers: tuple[str, ...] = CONTROLLERS, apiserver_args: tuple[str, ...] = ()
+    *,
+    controllers: tuple[str, ...] = CONTROLLERS,
+    apiserver_args: tuple[str, ...] = (),
+    controller_manager_args: tuple[str, ...] = (),
 ) -> Generator[RealHost]:
     """A host of its own, gone with all its data at the end.
 
     Skips (or fails) the test when it cannot be had.
     """
-    programs = _programs(controllers)
+    found = _programs(controllers)
     sweep()
     root = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=_runs()))
     process.remember(root / "owner.json", _myself())
@@ -123,8 +126,9 @@ def real_host(
         fsync=False,
         controllers=controllers,
         apiserver_args=apiserver_args,
+        controller_manager_args=controller_manager_args,
     )
-    local = LocalHost(settings, programs)
+    local = LocalHost(settings, found)
     try:
         up = local.up()
         yield RealHost(local, up.server, up.kubeconfig)
@@ -136,9 +140,14 @@ def real_host(
 def _programs(controllers: tuple[str, ...]) -> dict[str, Path]:
     """The programs such a host needs; skips or fails without them."""
     names = binaries.LOCAL_PROGRAMS if controllers else binaries.LOCAL_PROGRAMS[:2]
+    return programs(names, "no real API server")
+
+
+def programs(names: Sequence[str], lack: str) -> dict[str, Path]:
+    """Programs of a host; skips or fails the test with the words of `lack` when one is missing."""
     found, _ = binaries.find(names)
     if len(found) < len(names):
-        reason = f"no real API server: {binaries.missing_sentence(names, found)}"
+        reason = f"{lack}: {binaries.missing_sentence(names, found)}"
         if os.environ.get(REQUIRE):
             pytest.fail(f"{REQUIRE} is set, but {reason}", pytrace=False)
         pytest.skip(reason)
@@ -164,8 +173,8 @@ def sweep() -> None:
         owner = process.recall(root / "owner.json")
         if owner is None or process.alive(owner):  # without an owner it is just being made
             continue
-        for component in reversed(STARTING_ORDER):
-            process.stop(process.recall(root / "host" / "run" / f"{component}.json"), grace_s=0)
+        for pid_file in (root / "host" / "run").glob("*.json"):
+            process.stop(process.recall(pid_file), grace_s=0)
         shutil.rmtree(root, ignore_errors=True)
 
 

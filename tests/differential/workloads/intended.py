@@ -1,0 +1,52 @@
+"""The differences that are meant to be, each with its reason: all that the comparison leaves out on purpose.
+
+Whatever is not listed here has to be the same. What differs by chance (names, hashes, UIDs, addresses, times)
+is masked by `chronicle` and `picture` and is no difference.
+"""
+
+from typing import Final
+
+from nestling.api.json import JsonObject
+
+POD_SPEC: Final = {
+    "nodeName": "which of several nodes a pod gets is the scheduler's choice; `bound` says if it has one",
+    "serviceAccount": "virtual pods have no service accounts",
+    "serviceAccountName": "virtual pods have no service accounts",
+    "enableServiceLinks": "a default that nobody reads: simulated containers have no environment",
+    "preemptionPolicy": "admission resolves it from the priority class natively; here the scheduler does",
+    "priority": "admission resolves it from the priority class natively; here the scheduler does",
+}
+CONTAINER: Final = {
+    "imagePullPolicy": "natively a default that depends on the image's tag; here the kubelet works it out",
+}
+DEFAULT_TOLERATIONS: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
+"""Natively admission writes these tolerations with 300 s into every pod; here the VirtualCluster's setting
+holds for pods that do not say it themselves, which saves 200 bytes per pod."""
+STATUS: Final = {
+    "display": "what kubectl computes for its columns; a custom resource has to store it",
+    "selector": "the scale subresource of a custom resource reads the selector from a field",
+}
+NODE: Final = ("taints", "unschedulable")
+"""What a node's controllers decide. The rest is the kubelet's, and KWOK tells of another machine."""
+POD_CONDITIONS: Final = frozenset({"Ready", "DisruptionTarget"})
+"""KWOK does not set all conditions that a kubelet sets; these are what controllers read and write."""
+SILENT: Final = frozenset({"kubelet", "default-scheduler", "kwok"})
+"""Whose events are not compared: KWOK has none, and the scheduler is judged by a test of its own."""
+SCALED: Final = r"ScalingReplicaSet Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)"
+"""How many steps a rollout takes depends on how many pods became ready between two looks of the controller,
+and each side has a rhythm of its own. Compared are the sizes at which a ReplicaSet turned."""
+
+
+def without_defaults(spec: JsonObject) -> JsonObject:
+    """A pod's or template's spec without the fields that are filled in on one side only."""
+    kept = {name: value for name, value in spec.items() if name not in POD_SPEC}
+    for group in ("containers", "initContainers"):
+        if kept.get(group):
+            kept[group] = [{k: v for k, v in one.items() if k not in CONTAINER} for one in kept[group]]
+    if "tolerations" in kept:
+        kept["tolerations"] = [one for one in kept["tolerations"] if not _is_default(one)]
+    return kept
+
+
+def _is_default(toleration: JsonObject) -> bool:
+    return toleration.get("key") in DEFAULT_TOLERATIONS and toleration.get("tolerationSeconds") == 300
