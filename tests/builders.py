@@ -19,6 +19,7 @@ from nestling.api.kinds import (
     NODE,
     NODE_POOL,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
@@ -29,6 +30,7 @@ from nestling.machinery.cache import Cache
 from nestling.machinery.clock import timestamp, timestamp_micro
 from nestling.machinery.names import Key, host_name, key_of
 from nestling.machinery.records.base import Record
+from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
@@ -54,6 +56,7 @@ RECORDS: tuple[type[Record], ...] = (
     Deployment,
     Service,
     EndpointSlice,
+    PodDisruptionBudget,
 )
 
 _KINDS = {kind.name: kind for kind in BY_PLURAL.values()}
@@ -311,6 +314,25 @@ def a_deployment(
         **(spec or {}),
     }
     return an_object(DEPLOYMENT, name, spec=full, status=status, **meta)
+
+
+def a_budget(
+    name: str = "web",
+    *,
+    min_available: int | str | None = None,
+    max_unavailable: int | str | None = None,
+    selector: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A disruption budget for `app: web` that nobody has counted yet."""
+    full: JsonObject = {"selector": selector if selector is not None else {"matchLabels": {"app": "web"}}}
+    if min_available is not None:
+        full["minAvailable"] = min_available
+    if max_unavailable is not None:
+        full["maxUnavailable"] = max_unavailable
+    return an_object(POD_DISRUPTION_BUDGET, name, spec={**full, **(spec or {})}, status=status, **meta)
 
 
 def kind_of(obj: JsonObject) -> Kind:

@@ -17,6 +17,7 @@ from nestling.api.kinds import (
     NODE,
     NODE_POOL,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
@@ -371,6 +372,7 @@ def complaints(world: World) -> Iterator[str]:
     yield from _pods(world)
     yield from _workloads(world)
     yield from _endpoints(world)
+    yield from _budgets(world)
     yield from _nodes(world)
     for operator in world.operators:
         for plural, lag_s in operator.echo.lags_s().items():
@@ -488,6 +490,23 @@ def _endpoints(world: World) -> Iterator[str]:
         )
         if found != expected:
             yield f"service {name_of(service)} has endpoints {found} instead of {expected}"
+
+
+def _budgets(world: World) -> Iterator[str]:
+    """A budget counts the ready pods that it selects, and never allows more than it can spare."""
+    for budget in world.list(POD_DISRUPTION_BUDGET):
+        labels = (budget["spec"].get("selector") or {}).get("matchLabels") or {}
+        ready = sum(
+            namespace_of(pod) == namespace_of(budget)
+            and serves(pod)
+            and labels.items() <= (pod["metadata"].get("labels") or {}).items()
+            for pod in world.list(POD)
+        )
+        said = status_of(budget)
+        spare = max(ready - said["desiredHealthy"], 0) if said["expectedPods"] else 0
+        yield from _differences(budget, {"currentHealthy": ready, "disruptionsAllowed": spare})
+        if said.get("disruptedPods"):
+            yield f"{name_of(budget)} still waits for {said['disruptedPods']}"
 
 
 def _nodes(world: World) -> Iterator[str]:

@@ -13,11 +13,13 @@ from nestling.api.kinds import (
     NODE,
     NODE_POOL,
     POD,
+    POD_DISRUPTION_BUDGET,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
 )
-from simulation import World
+from nestling.machinery.clock import timestamp
+from simulation import CLUSTER, World
 
 Scenario = Callable[[World], None]
 
@@ -142,6 +144,32 @@ def replication_controller(world: World) -> None:
     world.patch(REPLICATION_CONTROLLER, "web", {"spec": {"replicas": 1}})
 
 
+def evictions_granted(world: World) -> None:
+    """Evictions are granted as the API does it; one pod goes, the other was never deleted."""
+    with_nodes(world)
+    world.create(POD_DISRUPTION_BUDGET, "web", {"maxUnavailable": "50%", "selector": _labelled("web")})
+    world.create(POD_DISRUPTION_BUDGET, "all", {"minAvailable": 1, "selector": {}})
+    world.create(DEPLOYMENT, "web", workload("web", 4))
+    world.run_for(10)
+    for index, pod in enumerate(world.list(POD)[:2]):
+        name, conditions = name_of(pod), status_of(pod)["conditions"]
+        now = timestamp(world.clock.now())
+        grant = {"status": {"disruptedPods": {name: now}, "disruptionsAllowed": 1 - index}}
+        world.request("PATCH", POD_DISRUPTION_BUDGET.path(CLUSTER, "web", "status"), grant)
+        target = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": now}
+        told = {"status": {"conditions": [*conditions, target]}}
+        world.request("PATCH", POD.path(CLUSTER, name, "status"), told)
+        if index == 0:
+            world.delete(POD, name)
+    world.run_for(10)
+    world.patch(DEPLOYMENT, "web", {"spec": {"replicas": 6}})
+    world.run_for(60)  # with the patience of `settle`, more than the two minutes a grant holds
+
+
+def _labelled(app: str) -> JsonObject:
+    return {"matchLabels": {"app": app}}
+
+
 def _main(image: str) -> JsonObject:
     return {"name": "main", "image": image, "resources": {"requests": {"cpu": "100m"}}}
 
@@ -157,6 +185,7 @@ SCENARIOS: list[Scenario] = [
     owner_deleted,
     service_follows,
     replication_controller,
+    evictions_granted,
 ]
 
 
@@ -193,6 +222,11 @@ def end_state(world: World) -> dict[str, Any]:
             )
             for found in world.list(DEPLOYMENT)
         },
+        "budgets": {
+            name_of(found): {name: said for name, said in status_of(found).items() if name != "conditions"}
+            for found in world.list(POD_DISRUPTION_BUDGET)
+        },
+        "targets": sum("DisruptionTarget" in conditions_of(pod) for pod in world.list(POD)),
         "services": {name_of(found): found["spec"].get("type") for found in world.list(SERVICE)},
         "endpoints": sum(len(found.get("endpoints") or ()) for found in world.list(ENDPOINT_SLICE)),
     }

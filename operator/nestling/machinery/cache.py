@@ -16,6 +16,7 @@ from nestling.api.kinds import Kind, Uid
 from nestling.api.selector import Selector
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.records.base import Record
+from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.service import Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
@@ -29,7 +30,7 @@ SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Ke
 # Kinds that others select by label.
 SELECTED: Final = (Pod, ReplicaSet)
 # Kinds of which a changed object asks: which of you select me?
-SELECTING: Final = (Service, ReplicaSet, Deployment)
+SELECTING: Final = (Service, ReplicaSet, Deployment, PodDisruptionBudget)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class Table(Generic[R]):
 
 def _selector_of(record: Record) -> Selector:
     """The selector of a record of a kind that has one."""
-    return cast("Service | ReplicaSet | Deployment", record).selector
+    return cast("Service | ReplicaSet | Deployment | PodDisruptionBudget", record).selector
 
 
 def _places(record: Record) -> Iterator[tuple[str, Any]]:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD, Kind
 from nestling.controllers import (
+    disruption,
     garbage,
     namespace,
     node_address,
@@ -21,6 +22,7 @@ from nestling.controllers import (
     pod_garbage,
     replica_set,
     replication,
+    stale_disruption,
     taint_eviction,
     zone_eviction,
 )
@@ -31,13 +33,13 @@ from nestling.machinery.cache import Cache
 from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine
 from nestling.machinery.records.base import Record
+from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.kept import (
     ControllerRevision,
     CronJob,
     DaemonSet,
     Job,
-    PodDisruptionBudget,
     PriorityClass,
     StatefulSet,
 )
@@ -136,6 +138,8 @@ ROLES: Final[Mapping[str, Role]] = {
                 replica_set.CONTROLLER,
                 replication.CONTROLLER,
                 deployment.CONTROLLER,
+                disruption.CONTROLLER,
+                stale_disruption.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

@@ -3,6 +3,7 @@
 from builders import (
     BIRTH,
     NOW,
+    a_budget,
     a_condition,
     a_deployment,
     a_node,
@@ -196,5 +197,16 @@ def small_world() -> list[JsonObject]:
                 "externalTrafficPolicy": "Cluster",
             },
             status={"loadBalancer": {"ingress": [{"ip": "203.0.113.8"}]}},
+        ),
+        a_budget(
+            namespace="shop",
+            max_unavailable="50%",
+            status={
+                "currentHealthy": 2,
+                "desiredHealthy": 1,
+                "disruptionsAllowed": 1,
+                "expectedPods": 3,
+                "observedGeneration": 1,
+            },
         ),
     ]

@@ -16,6 +16,7 @@ CONTAINER = f"{POD} container"
 NODE = "node"
 DEPLOYMENT = "namespace deployment"
 REPLICA_SET = "namespace replicaset"
+BUDGET = "namespace poddisruptionbudget"
 SERVICE = "namespace service uid"
 OWNER = "owner_kind owner_name owner_is_controller"
 AMOUNT = f"{CONTAINER} node resource unit"
@@ -104,6 +105,12 @@ STOCK = {
     "kube_replicaset_status_ready_replicas": REPLICA_SET,
     "kube_replicaset_status_replicas": REPLICA_SET,
     "kube_replicaset_status_terminating_replicas": REPLICA_SET,
+    "kube_poddisruptionbudget_created": BUDGET,
+    "kube_poddisruptionbudget_status_current_healthy": BUDGET,
+    "kube_poddisruptionbudget_status_desired_healthy": BUDGET,
+    "kube_poddisruptionbudget_status_expected_pods": BUDGET,
+    "kube_poddisruptionbudget_status_observed_generation": BUDGET,
+    "kube_poddisruptionbudget_status_pod_disruptions_allowed": BUDGET,
     "kube_service_created": SERVICE,
     "kube_service_info": f"{SERVICE} cluster_ip external_name external_traffic_policy load_balancer_ip",
     "kube_service_spec_external_ip": f"{SERVICE} external_ip",
@@ -112,7 +119,8 @@ STOCK = {
 }
 # Their label names depend on the objects; see test_kube_state_values.
 LABEL_FAMILIES = {
-    f"kube_{kind}_labels" for kind in ("pod", "node", "namespace", "deployment", "replicaset", "service")
+    f"kube_{kind}_labels"
+    for kind in ("pod", "node", "namespace", "deployment", "replicaset", "service", "poddisruptionbudget")
 }
 OWN = {"nestling_kube_state_unreadable_objects"}
 

@@ -11,7 +11,6 @@ from nestling.api.kinds import (
     CRON_JOB,
     DAEMON_SET,
     JOB,
-    POD_DISRUPTION_BUDGET,
     PRIORITY_CLASS,
     STATEFUL_SET,
     Kind,
@@ -24,13 +23,6 @@ class PriorityClass(Record):
     """One priority class; its fields stand at the top level of the object."""
 
     KIND: ClassVar[Kind] = PRIORITY_CLASS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodDisruptionBudget(Record):
-    """One disruption budget."""
-
-    KIND: ClassVar[Kind] = POD_DISRUPTION_BUDGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
