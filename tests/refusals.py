@@ -361,6 +361,7 @@ def _rest() -> Iterator[Refusal]:
         ("spec.nodePortRange", "30000"),
         ("spec.nodeLifecycle", {"gracePeriodSeconds": -1}),
         ("spec.limits", {"maxNodes": "ten"}),
+        ("spec.controllers", ["*", "-cronjobs"]),
     ):
         yield Refusal(
             f"VirtualCluster, {path}", cluster, ((path, value),), (path,), name="cluster", native=False

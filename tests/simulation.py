@@ -292,7 +292,7 @@ class Operator:
                     clock=world.clock,
                     failed=world.failed,
                 )
-                self._attach(driver, controller.concerns)
+                self._attach(driver, driver.kinds)
                 self.drivers.append(driver)
             for machine, kinds in role.machines(setting):
                 self._attach(MachineDriver(machine, executor=self.executor, clock=world.clock), kinds)

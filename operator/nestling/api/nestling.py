@@ -136,7 +136,9 @@ class SchedulerProfile(Schema):
 class ClusterSpec(Schema):
     """Settings of the virtual cluster in this namespace."""
 
-    controllers: Annotated[Atomic[Text], MaxLen(64)] = Field(default=["*"])
+    controllers: Annotated[Atomic[Annotated[Text, MaxLen(80)]], MaxLen(64), rules.KNOWN_CONTROLLERS] = Field(
+        default=["*"]
+    )
     """Controllers that run: * for all, a name to add one, -name to leave one out."""
     default_toleration_seconds: DefaultTolerationSeconds = DefaultTolerationSeconds()
     """How long pods stay on a lost node if they do not say it themselves."""

@@ -10,6 +10,7 @@ Source: Kubernetes 1.37, pkg/apis/*/validation; apiextensions-apiserver, CEL cos
 from collections.abc import Mapping
 from typing import Final
 
+from nestling.api import controllers
 from nestling.api.schema import Rule
 
 _LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -418,5 +419,10 @@ PRIORITY_VALUE: Final = Rule(
     "self.value <= 1000000000 || self.metadata.name.startsWith('system-')",
     "must not be greater than 1000000000, higher ones belong to the built-in classes",
     ".value",
+)
+KNOWN_CONTROLLERS: Final = Rule(
+    "self.all(c, c == '*' || (c.startsWith('-') ? c.substring(1) : c) in "
+    f"[{', '.join(repr(name) for name in controllers.NAMES)}])",
+    "must name known controllers: * for all, a name to add one, -name to leave one out",
 )
 IS_CIDR: Final = Rule("isCIDR(self)", "must be a range of addresses such as 10.244.0.0/16")

@@ -31,8 +31,9 @@ class Route:
 class Controller:
     """A loop without memory: what it decides, and whose changes concern it.
 
-    `name` is its queue, its metric label and its name in `VirtualCluster.spec.controllers`. Keys of a `lane`
-    are decided and written one after the other, for what they share out; None: each key by itself.
+    `name` is its queue and its metric label; `api.controllers` says which name in
+    `VirtualCluster.spec.controllers` switches it. Keys of a `lane` are decided and written one after the
+    other, for what they share out; None: each key by itself.
     """
 
     name: str

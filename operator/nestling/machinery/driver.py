@@ -2,7 +2,8 @@
 
 One driver per controller or machine. It takes a turn when a change arrives, when a delay has run out, or when
 a plan has come back, and never blocks the event loop for longer than a few milliseconds at a stretch. Nothing
-is begun while its `gate` (leadership) is shut.
+is begun while its `gate` (leadership) is shut. A controller that a VirtualCluster switches off is not asked
+there: its keys pass by, and all of its objects are looked at anew when it is switched on again.
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from nestling.api.controllers import controller_of
+from nestling.api.kinds import CLUSTER
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine, Outcome
@@ -69,7 +72,10 @@ class Alarm:
 
 
 class ControllerDriver:
-    """Runs one controller: keys from its queue, at most `workers` plans under way, each key serially."""
+    """Runs one controller: keys from its queue, at most `workers` plans under way, each key serially.
+
+    Wants to hear of `kinds`: what concerns its controller, and the VirtualClusters that switch it.
+    """
 
     def __init__(
         self,
@@ -94,9 +100,32 @@ class ControllerDriver:
         self._gate = gate
         self._alarm = Alarm()
         self._refusals: dict[Key, str] = {}
+        self._switch = controller_of(controller.name)
+        self._skipped: set[str] = set()  # clusters in which keys have passed by
+        switched = (CLUSTER,) if cache.holds(CLUSTER) else ()
+        self.kinds = tuple(dict.fromkeys((*controller.concerns, *switched)))
 
     def observe(self, change: Change) -> None:
         """Put the keys that this change concerns in line."""
+        cluster = change.key.cluster
+        if change.kind == CLUSTER and cluster in self._skipped and self._runs(cluster):
+            self._skipped.discard(cluster)
+            self._look_at_all(cluster)
+        self._route(change)
+
+    def _runs(self, cluster: str) -> bool:
+        """Whether the controller is switched on in a cluster."""
+        if not self._cache.holds(CLUSTER):
+            return True
+        return View(self._cache, cluster, 0.0).settings.runs(self._switch)
+
+    def _look_at_all(self, cluster: str) -> None:
+        """Let every object of a cluster concern the controller, as at the start of the process."""
+        for kind in self._controller.concerns:
+            for record in list(self._cache.table_of(kind).of_cluster(cluster)):
+                self._route(Change(kind, record.key, None, record))
+
+    def _route(self, change: Change) -> None:
         routes = self._controller.concerns.get(change.kind)
         if not routes:
             return
@@ -137,6 +166,9 @@ class ControllerDriver:
 
         None if it raised, which is a bug that must not stop the others.
         """
+        if not self._runs(key.cluster):
+            self._skipped.add(key.cluster)
+            return Plan.done("switched off in this cluster")
         view = View(self._cache, key.cluster, self._clock.now(), refusal=self._refusals.get(key, ""))
         try:
             return self._controller.reconcile(view, key)

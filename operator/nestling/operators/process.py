@@ -6,7 +6,7 @@ supervisor. It decides nothing about objects.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -208,7 +208,7 @@ class Process:
                 failed=self.metrics.failed,
                 gate=gate,
             )
-            self._attach(driver, controller.concerns)
+            self._attach(driver, driver.kinds)
             drivers.append(driver)
         for machine, kinds in role.machines(setting):
             driver = MachineDriver(
@@ -218,7 +218,7 @@ class Process:
             drivers.append(driver)
         return drivers
 
-    def _attach(self, driver: Driver, kinds: Mapping[Kind, object] | Sequence[Kind]) -> None:
+    def _attach(self, driver: Driver, kinds: Sequence[Kind]) -> None:
         self.hub.attach(driver, kinds)
         for kind in kinds:
             for record in list(self.cache.table_of(kind).records.values()):

@@ -55,7 +55,7 @@ class Bench:
         self, reconcile: Callable[[View, Key], Plan], *, gate: asyncio.Event | None = None
     ) -> ControllerDriver:
         return ControllerDriver(
-            Controller("test", reconcile, {CONFIG_MAP: (Route(own_key),)}),
+            Controller("job", reconcile, {CONFIG_MAP: (Route(own_key),)}),
             cache=self.cache,
             queue=Queue(self.clock, random=Random(1)),
             executor=self.executor,
@@ -153,7 +153,7 @@ async def test_a_bug_in_one_look_is_counted_and_does_not_stop_the_others(bench: 
         driver.observe(sighting(WEB))
         driver.observe(sighting(API))
         await eventually(lambda: API in bench.cache.table(ConfigMap).records)
-    assert bench.failures == ["test"]
+    assert bench.failures == ["job"]
 
 
 async def test_nothing_is_begun_while_the_gate_is_shut(bench: Bench) -> None:

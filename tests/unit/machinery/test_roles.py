@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry
 
+from nestling.api.controllers import KNOWN, controller_of
 from nestling.api.kinds import VIRTUAL_KINDS
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import ManualClock
@@ -19,6 +20,12 @@ def test_a_role_holds_every_kind_its_loops_hear_of(role: Role) -> None:
         for kind in kinds
     }
     assert all(cache.holds(kind) for kind in heard)
+
+
+def test_every_controller_can_be_switched() -> None:
+    for role in ROLES.values():
+        for controller in role.controllers:
+            assert controller_of(controller.name) in KNOWN
 
 
 def test_every_kind_of_ours_has_a_record() -> None:

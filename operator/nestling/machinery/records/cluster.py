@@ -6,6 +6,7 @@ The settings of one virtual cluster, with the defaults that hold without it.
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from nestling.api.controllers import runs
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, Kind
 from nestling.machinery.records.base import Record
@@ -34,6 +35,10 @@ class Settings:
     start_delay_s: float = 0.0
     body: JsonObject = field(default_factory=dict[str, Any], compare=False)
 
+    def runs(self, controller: str) -> bool:
+        """Whether a controller is switched on; by its canonical name, see `api.controllers`."""
+        return runs(controller, self.controllers)
+
     @classmethod
     def of(cls, spec: JsonObject) -> "Settings":
         """Settings from `VirtualCluster.spec`; what is absent keeps its default."""
@@ -48,7 +53,7 @@ class Settings:
             node_port_first=first,
             node_port_last=last,
             dns_domain=spec.get("dnsDomain") or plain.dns_domain,
-            controllers=tuple(spec.get("controllers") or plain.controllers),
+            controllers=tuple(spec.get("controllers", plain.controllers)),  # an empty list is a choice too
             node_grace_s=float(life.get("gracePeriodSeconds", plain.node_grace_s)),
             node_startup_grace_s=float(life.get("startupGracePeriodSeconds", plain.node_startup_grace_s)),
             not_ready_toleration_s=float(tolerated.get("notReady", plain.not_ready_toleration_s)),
