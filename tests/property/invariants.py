@@ -281,6 +281,8 @@ class NoneLost:
                 self._excused.add(uid)
             if not pod["metadata"].get("ownerReferences"):
                 self._alone.setdefault(uid, name_of(pod))
+            else:
+                self._alone.pop(uid, None)  # adopted: its owner may end it
             if not deleting(pod):
                 living.add(uid)
         for uid in [uid for uid in self._alone if uid not in living]:
