@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --no-compile
 export PYTHONDONTWRITEBYTECODE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test programs check unit generate lock clean
+.PHONY: help demo test programs check unit generate docs lock clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -37,8 +37,13 @@ check: $(VENV)/.dev ## Formatting, lint, types, layers and drift of generated fi
 unit: $(VENV)/.dev ## Only the tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
-generate: $(VENV)/.dev ## Write the generated files anew (crds/)
+generate: $(VENV)/.dev ## Write the generated files anew (crds/, docs/reference/)
 	@$(BIN)/python -m nestling.api.generate crds
+	@$(BIN)/python docs/generate.py
+
+docs: $(VENV)/.dev ## Build the documentation into site/
+	@$(PIP) --require-hashes -r requirements/docs.txt
+	@$(BIN)/zensical build --clean
 
 lock: $(VENV)/.dev ## Renew the pinned requirements from pyproject.toml
 	@$(PIP) uv
@@ -46,6 +51,8 @@ lock: $(VENV)/.dev ## Renew the pinned requirements from pyproject.toml
 	    -o requirements/run.txt pyproject.toml requirements/build.in
 	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
 	    --extra test --extra lint -c requirements/run.txt -o requirements/dev.txt pyproject.toml requirements/build.in
+	@$(BIN)/uv pip compile -q --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 \
+	    --extra docs -c requirements/dev.txt -o requirements/docs.txt pyproject.toml
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
