@@ -8,6 +8,8 @@ import base64
 import json
 import os
 import shutil
+import signal
+import subprocess
 import tempfile
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 
 from nestling.host import binaries, probe, process
 from nestling.host.component import CONTROLLERS
@@ -23,6 +26,7 @@ from nestling.host.local import STARTING_ORDER, Component, LocalHost, LocalSetti
 from nestling.host.process import Process
 
 REQUIRE: Final = "NESTLING_REQUIRE_LOCAL"
+SCHEDULER: Final = "kube-scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +139,38 @@ def real_host(
     finally:
         local.down(purge=True)
         shutil.rmtree(root, ignore_errors=True)
+
+
+@contextmanager
+def real_scheduler(host: RealHost, configuration: dict[str, Any], *arguments: str) -> Generator[None]:
+    """A kube-scheduler of this host, as a KubeSchedulerConfiguration says; stopped at the end.
+
+    Its log is where those of the host's other components are. Skips (or fails) the test when it cannot be
+    had.
+    """
+    program = programs((SCHEDULER,), "no real scheduler")[SCHEDULER]
+    files = host.local.files
+    settings = files.root / "scheduler.yaml"
+    connection = {**configuration.get("clientConnection", {}), "kubeconfig": str(host.kubeconfig)}
+    settings.write_text(yaml.safe_dump({**configuration, "clientConnection": connection}))
+    log = files.log(SCHEDULER)
+    with log.open("ab") as out:
+        running = subprocess.Popen(
+            [program, f"--config={settings}", "--secure-port=0", *arguments], stdout=out, stderr=out
+        )
+    try:
+        born = process.birth(running.pid)
+        if born is not None:  # so that the next run's sweep finds it if we are killed
+            process.remember(files.pid(SCHEDULER), Process(running.pid, born))
+        yield
+        assert running.poll() is None, f"kube-scheduler has ended: {log.read_text()[-2000:]}"
+    finally:
+        running.send_signal(signal.SIGTERM)
+        try:
+            running.wait(10)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
 
 
 def _programs(controllers: tuple[str, ...]) -> dict[str, Path]:

@@ -1,0 +1,100 @@
+"""Random pods in random clusters, one after the other, before the real kube-scheduler and before ours.
+
+For each pod: the same verdict, the real choice among our highest-scored nodes, the same score of every plugin
+for every node (from its log), the same sentence, the same kind of victims. Fixed seeds here;
+NESTLING_SCHEDULER_PODS and NESTLING_SCHEDULER_SEED make it longer, and `python -m differential.scheduler`
+makes small cases of what it finds. What was once found is in `cases`.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from differential.scheduler.casefile import cases, read
+from differential.scheduler.clusters import Cluster, clusters
+from differential.scheduler.duel import Tally, duel
+from differential.scheduler.ours import lacking
+from differential.scheduler.theirs import APISERVER_ARGS, SCHEDULER_ARGS, configuration, judge
+from nestling.scheduler.framework import Profile, Weighted
+from nestling.scheduler.profiles import default_profile
+from realhost import RealHost, real_host, real_scheduler
+
+pytestmark = pytest.mark.differential
+
+PODS: Final = int(os.environ.get("NESTLING_SCHEDULER_PODS", "2000"))
+SEED: Final = int(os.environ.get("NESTLING_SCHEDULER_SEED", "1"))
+
+
+@pytest.fixture(scope="module")
+def kubernetes() -> Iterator[RealHost]:
+    """An API server without controllers, and a kube-scheduler with the plugins that we have too."""
+    with (
+        real_host(controllers=(), apiserver_args=APISERVER_ARGS) as host,
+        real_scheduler(host, configuration(lacking()), *SCHEDULER_ARGS),
+    ):
+        yield host
+
+
+async def play(host: RealHost, games: Iterator[Cluster], profile: Profile | None = None) -> Tally:
+    """Play clusters until one shows a difference."""
+    tally = Tally()
+    async with judge(host) as kube_scheduler:
+        for cluster in games:
+            await duel(kube_scheduler, cluster, tally, profile=profile)
+            if tally.differences:
+                break
+    print(tally)
+    return tally
+
+
+@pytest.mark.timeout(60 + PODS)
+def test_random_pods_fare_the_same(kubernetes: RealHost) -> None:
+    tally = asyncio.run(play(kubernetes, clusters(SEED, PODS)))
+    shown = "\n".join(map(str, tally.differences))
+    assert not tally.differences, f"{tally}\n{shown}"
+    assert tally.pods > 0.95 * PODS
+    # Enough of either to mean something.
+    assert tally.scored > PODS / 4
+    assert tally.refused > PODS / 20
+
+
+def without(name: str) -> Profile:
+    """Our default profile without one plugin."""
+    profile = default_profile()
+    return Profile(
+        [one for one in profile.filters if one.name != name],
+        [one for one in profile.scores if one.plugin.name != name],
+    )
+
+
+def weighing(name: str, weight: int) -> Profile:
+    """Our default profile with one weight changed."""
+    profile = default_profile()
+    scores = [
+        Weighted(one.plugin, weight if one.plugin.name == name else one.weight) for one in profile.scores
+    ]
+    return Profile(profile.filters, scores)
+
+
+@pytest.mark.parametrize(
+    "profile",
+    [
+        pytest.param(without("TaintToleration"), id="without taints"),
+        pytest.param(weighing("NodeAffinity", 1), id="node affinity weighs half"),
+        pytest.param(without("NodeResourcesBalancedAllocation"), id="without balance"),
+    ],
+)
+def test_wrong_rule_is_found_out(kubernetes: RealHost, profile: Profile) -> None:
+    tally = asyncio.run(play(kubernetes, clusters(SEED, 300), profile))
+    assert tally.differences
+
+
+@pytest.mark.parametrize("path", list(cases()), ids=lambda path: path.stem)
+def test_known_case_fares_the_same(kubernetes: RealHost, path: Path) -> None:
+    tally = asyncio.run(play(kubernetes, iter([read(path)])))
+    assert tally.pods
+    assert not tally.differences, "\n".join(map(str, tally.differences))
