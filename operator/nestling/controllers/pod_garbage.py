@@ -31,7 +31,7 @@ QUARANTINE_S: Final = 5.0
 def is_lost(view: View, pod: Pod) -> bool:
     """Whether no kubelet will finish this pod."""
     if not pod.node_name:
-        return pod.deleting and KUBELET_FINALIZER in pod.finalizers
+        return pod.deleting and (KUBELET_FINALIZER in pod.finalizers or not pod.terminal)
     return view.get(Node, Key(view.cluster, "", pod.node_name)) is None
 
 

@@ -60,7 +60,10 @@ def steps(plan: Plan) -> list[str]:
             lost(JOB, deleting_at=NOW, ready=False, phase="Succeeded"), [], id="only the Job holds it"
         ),
         pytest.param(a_pod("p"), [], id="pending"),
-        pytest.param(a_pod("p", deleting_at=NOW, finalizers=["x/y"]), [], id="no node, held by others"),
+        pytest.param(a_pod("p", deleting_at=NOW, finalizers=[JOB]), ["fail"], id="no node, a Job counts it"),
+        pytest.param(
+            a_pod("p", deleting_at=NOW, phase="Failed", finalizers=[JOB]), [], id="no node, counted"
+        ),
         pytest.param(
             a_pod("p", deleting_at=NOW, finalizers=[KUBELET_FINALIZER]),
             ["release"],
