@@ -15,6 +15,7 @@ from nestling.api.kinds import (
     BY_PLURAL,
     CLUSTER,
     DEPLOYMENT,
+    JOB,
     LEASE,
     NODE,
     NODE_POOL,
@@ -32,9 +33,10 @@ from nestling.machinery.names import Key, host_name, key_of
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
+from nestling.machinery.records.job import CONTROLLER_UID, JOB_NAME, CronJob, Job
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
-from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.pod import COMPLETION_INDEX, JOB_TRACKING, KUBELET_FINALIZER, Pod
 from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
@@ -54,6 +56,8 @@ RECORDS: tuple[type[Record], ...] = (
     ReplicaSet,
     ReplicationController,
     Deployment,
+    Job,
+    CronJob,
     Service,
     EndpointSlice,
     PodDisruptionBudget,
@@ -333,6 +337,65 @@ def a_budget(
     if max_unavailable is not None:
         full["maxUnavailable"] = max_unavailable
     return an_object(POD_DISRUPTION_BUDGET, name, spec={**full, **(spec or {})}, status=status, **meta)
+
+
+def a_job(
+    name: str = "pi",
+    *,
+    template: JsonObject | None = None,
+    status: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A Job of one pod as its controller has completed it; `spec` adds to it."""
+    uid = meta.setdefault("uid", f"uid-job-{name}")
+    own = {"controller-uid": uid, "job-name": name, CONTROLLER_UID: uid, JOB_NAME: name}
+    meta.setdefault("labels", own)
+    full: JsonObject = {
+        "completions": 1,
+        "parallelism": 1,
+        "backoffLimit": 6,
+        "completionMode": "NonIndexed",
+        "suspend": False,
+        "podReplacementPolicy": "TerminatingOrFailed",
+        "manualSelector": False,
+        "selector": {"matchLabels": {CONTROLLER_UID: uid}},
+        "template": template if template is not None else a_template(own, restartPolicy="Never"),
+        **(spec or {}),
+    }
+    return an_object(
+        JOB, name, spec={key: full[key] for key in full if full[key] is not None}, status=status, **meta
+    )
+
+
+def a_job_pod(
+    job: JsonObject,
+    name: str = "pi-0",
+    *,
+    index: int | None = None,
+    phase: str = "Running",
+    tracked: bool = True,
+    ended_at: float | None = None,
+    exit_code: int | None = None,
+    annotations: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JsonObject:
+    """A pod of a Job on a node: it runs, or has ended at `ended_at` (by default just now)."""
+    labels = dict(job["spec"]["template"]["metadata"]["labels"])
+    notes = dict(annotations or {})
+    if index is not None:
+        labels[COMPLETION_INDEX] = notes[COMPLETION_INDEX] = str(index)
+    status: JsonObject = dict(more.pop("status", None) or {})
+    if phase in {"Succeeded", "Failed"}:
+        code = exit_code if exit_code is not None else int(phase == "Failed")
+        ended = {"exitCode": code, "finishedAt": timestamp(NOW if ended_at is None else ended_at)}
+        status.setdefault("containerStatuses", [{"name": "main", "state": {"terminated": ended}}])
+    more.setdefault("node", "n1")
+    more.setdefault("labels", labels)
+    finalizers = [KUBELET_FINALIZER, *([JOB_TRACKING] if tracked else [])]
+    return a_pod(
+        name, phase=phase, status=status, owner=job, annotations=notes, finalizers=finalizers, **more
+    )
 
 
 def kind_of(obj: JsonObject) -> Kind:

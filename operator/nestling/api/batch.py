@@ -164,7 +164,7 @@ class JobSpec(Schema):
         *rules.INDEX_LIMIT,
         rules.unchanged("completionMode"),
         rules.unchanged("managedBy"),
-        rules.unchanged("selector"),
+        rules.kept("selector"),
     )
 
     active_deadline_seconds: PositiveLong | None = None

@@ -70,6 +70,7 @@ KNOWN: Final[Mapping[str, str]] = {
 # A loop's own name -> the controller that it is part of, where the two do not go by the same name.
 PARTS: Final[Mapping[str, str]] = {
     "garbage-collector": "garbage-collector-controller",
+    "job-orphan-pod": "job-controller",
     "node-address": "node-ipam-controller",
     "node-heartbeat": "node-lifecycle-controller",
     "node-lifecycle": "node-lifecycle-controller",

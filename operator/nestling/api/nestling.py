@@ -27,6 +27,7 @@ from nestling.api.schema import (
     Schema,
     SetOf,
     Text,
+    Time,
 )
 
 NODE_CAPACITY: dict[str, int | str] = {"cpu": "32", "memory": "256Gi", "pods": "110"}
@@ -239,6 +240,15 @@ class ReadyDisplay(Schema):
 
     ready: Text | None = None
     """Pods that are ready, of those wanted, such as 2/3."""
+
+
+class JobBackoff(Schema):
+    """Failures of a Job's pods since the last success, which Kubernetes keeps in memory."""
+
+    failures: Count | None = None
+    """How many there were."""
+    last_failure_time: Time | None = None
+    """When the last of these pods finished."""
 
 
 class JobDisplay(Schema):

@@ -33,6 +33,7 @@ from nestling.api.nestling import (
     ClusterStatus,
     CronJobDisplay,
     EndpointSliceDisplay,
+    JobBackoff,
     JobDisplay,
     NodeDisplay,
     NodePoolSpec,
@@ -44,7 +45,7 @@ from nestling.api.nestling import (
     VirtualNodeSpec,
 )
 from nestling.api.policy import PodDisruptionBudgetSpec, PodDisruptionBudgetStatus
-from nestling.api.schema import Arbitrary, Atomic, Count, Int32, Int64, Rule, Schema, Text
+from nestling.api.schema import Arbitrary, Atomic, Int32, Int64, Rule, Schema, Text
 
 
 class VirtualCluster(Schema):
@@ -220,8 +221,6 @@ class VirtualJobSpec(JobSpec):
     """Whether each completion has a number of its own."""
     manual_selector: bool | None = False
     """Whether selector and labels are the user's own."""
-    parallelism: Count | None = 1
-    """How many pods may run at once."""
     suspend: bool | None = False
     """Whether the Job is kept from running."""
 
@@ -229,6 +228,8 @@ class VirtualJobSpec(JobSpec):
 class VirtualJobStatus(JobStatus):
     """How far the Job is."""
 
+    backoff: JobBackoff | None = None
+    """What the wait before the next pod goes by, while the Job runs."""
     display: JobDisplay | None = None
     """What kubectl shows of the Job."""
 

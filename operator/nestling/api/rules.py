@@ -299,7 +299,7 @@ DEADLINE_AFTER_READY: Final = Rule(
 INDEXED_COUNTS: Final = Rule(
     # With neither of both given, both count as 1.
     "!has(self.completionMode) || self.completionMode != 'Indexed' || has(self.completions)"
-    " || !has(self.parallelism) || self.parallelism == 1",
+    " || !has(self.parallelism)",
     "is needed when completionMode is Indexed",
     ".completions",
     "FieldValueRequired",

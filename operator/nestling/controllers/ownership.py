@@ -1,8 +1,9 @@
 """Who belongs to whom: take in the orphans that a selector matches, let go of what it no longer matches.
 
-Reads an owner and the objects that are, or could be, its own; writes owner references only. Before the first
-adoption the host is asked whether the owner still stands as we saw it, because an object that is given to an
-owner already deleted would be collected with it.
+Reads an owner and the objects that are, or could be, its own; writes owner references, and the finalizer
+that goes with them where the owner has one. Before the first adoption the host is asked whether the owner
+still stands as we saw it, because an object that is given to an owner already deleted would be collected with
+it.
 Source: Kubernetes 1.37, pkg/controller/controller_ref_manager.go.
 """
 
@@ -26,10 +27,13 @@ class Claims(Generic[R]):
     writes: tuple[Patch, ...]
 
 
-def claim(owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterable[R]) -> Claims[R]:
+def claim(
+    owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterable[R], *, finalizer: str = ""
+) -> Claims[R]:
     """Sort the objects that name `owner` as their controller, and those that name none.
 
-    An owner on its way out keeps what it has, and neither takes in nor lets go.
+    An owner on its way out keeps what it has, and neither takes in nor lets go. What is taken in gets
+    `finalizer`, what is let go loses it.
     """
     held: list[R] = []
     writes: list[Patch] = []
@@ -39,7 +43,7 @@ def claim(owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterab
         if selector.matches(one.labels):
             held.append(one)
         elif not owner.deleting:
-            writes.append(_release(owner, one))
+            writes.append(_release(owner, one, finalizer))
     adopted: list[R] = []
     if not owner.deleting:
         adopted = [
@@ -52,7 +56,7 @@ def claim(owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterab
         ]
     if adopted:
         writes.append(unchanged(owner))
-        writes.extend(_adopt(owner, one) for one in adopted)
+        writes.extend(_adopt(owner, one, finalizer) for one in adopted)
     return Claims((*held, *adopted), tuple(writes))
 
 
@@ -61,20 +65,24 @@ def unchanged(owner: Record) -> Patch:
     return Patch(owner.KIND, owner.key, owner.uid, {}, version=owner.version)
 
 
-def _adopt(owner: Record, one: Record) -> Patch:
+def _adopt(owner: Record, one: Record, finalizer: str) -> Patch:
     # A reference that does not control makes room for the one that does: an owner is named once.
     refs = [ref for ref in _references(one) if ref.get("uid") != owner.uid]
-    return _refer(one, [*refs, owner.as_owner().to_json()])
+    added = (*one.finalizers, finalizer) if finalizer and finalizer not in one.finalizers else one.finalizers
+    return _refer(one, [*refs, owner.as_owner().to_json()], added)
 
 
-def _release(owner: Record, one: Record) -> Patch:
-    return _refer(one, [ref for ref in _references(one) if ref.get("uid") != owner.uid])
+def _release(owner: Record, one: Record, finalizer: str) -> Patch:
+    refs = [ref for ref in _references(one) if ref.get("uid") != owner.uid]
+    return _refer(one, refs, tuple(name for name in one.finalizers if name != finalizer))
 
 
 def _references(one: Record) -> list[JsonObject]:
     return one.body["metadata"].get("ownerReferences") or []
 
 
-def _refer(one: Record, refs: list[JsonObject]) -> Patch:
-    body: JsonObject = {"metadata": {"ownerReferences": refs}}
-    return Patch(one.KIND, one.key, one.uid, body, version=one.version)
+def _refer(one: Record, refs: list[JsonObject], finalizers: tuple[str, ...]) -> Patch:
+    meta: JsonObject = {"ownerReferences": refs}
+    if finalizers != one.finalizers:
+        meta["finalizers"] = list(finalizers)
+    return Patch(one.KIND, one.key, one.uid, {"metadata": meta}, version=one.version)

@@ -40,13 +40,13 @@ def pod_of(template: JsonObject, *, key: Key, owner: Owner) -> JsonObject:
     }
 
 
-def free_keys(owner: Key, uid: Uid, taken: Callable[[Key], bool]) -> Iterator[Key]:
-    """Names for new pods of `owner`, lowest slot first; endless. A name is free when no pod has it.
+def free_keys(owner: Key, uid: Uid, taken: Callable[[Key], bool], *, first: int = 0) -> Iterator[Key]:
+    """Names for new pods of `owner`, lowest slot from `first` on; endless. A name is free when no pod has it.
 
     Pods that are terminating keep their slot until they are gone.
     """
     stem = f"{owner.name}-"[:STEM_LENGTH]
-    for slot in count():
+    for slot in count(first):
         key = Key(owner.cluster, owner.namespace, stem + suffix(uid, slot))
         if not taken(key):
             yield key

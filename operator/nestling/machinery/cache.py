@@ -17,6 +17,7 @@ from nestling.api.selector import Selector
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
+from nestling.machinery.records.job import Job
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.service import Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
@@ -30,7 +31,7 @@ SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Ke
 # Kinds that others select by label.
 SELECTED: Final = (Pod, ReplicaSet)
 # Kinds of which a changed object asks: which of you select me?
-SELECTING: Final = (Service, ReplicaSet, Deployment, PodDisruptionBudget)
+SELECTING: Final = (Service, ReplicaSet, Deployment, PodDisruptionBudget, Job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class Table(Generic[R]):
 
 def _selector_of(record: Record) -> Selector:
     """The selector of a record of a kind that has one."""
-    return cast("Service | ReplicaSet | Deployment | PodDisruptionBudget", record).selector
+    return cast("Service | ReplicaSet | Deployment | PodDisruptionBudget | Job", record).selector
 
 
 def _places(record: Record) -> Iterator[tuple[str, Any]]:

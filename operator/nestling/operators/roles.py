@@ -27,6 +27,8 @@ from nestling.controllers import (
     zone_eviction,
 )
 from nestling.controllers.deployment import routes as deployment
+from nestling.controllers.job import orphan as job_orphan
+from nestling.controllers.job import routes as job
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
 from nestling.machinery.cache import Cache
@@ -35,11 +37,10 @@ from nestling.machinery.controller import Controller, Machine
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
+from nestling.machinery.records.job import CronJob, Job
 from nestling.machinery.records.kept import (
     ControllerRevision,
-    CronJob,
     DaemonSet,
-    Job,
     PriorityClass,
     StatefulSet,
 )
@@ -140,6 +141,8 @@ ROLES: Final[Mapping[str, Role]] = {
                 deployment.CONTROLLER,
                 disruption.CONTROLLER,
                 stale_disruption.CONTROLLER,
+                job.CONTROLLER,
+                job_orphan.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

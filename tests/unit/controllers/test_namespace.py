@@ -13,7 +13,7 @@ from nestling.machinery.cache import Change
 from nestling.machinery.clock import timestamp
 from nestling.machinery.plan import Delete, Patch, Plan
 from nestling.machinery.records.base import Record
-from nestling.machinery.records.kept import Job
+from nestling.machinery.records.job import Job
 from nestling.machinery.records.namespace import NAMESPACE_FINALIZER
 
 ALL = (*RECORDS, Job)

@@ -8,9 +8,7 @@ from typing import ClassVar
 
 from nestling.api.kinds import (
     CONTROLLER_REVISION,
-    CRON_JOB,
     DAEMON_SET,
-    JOB,
     PRIORITY_CLASS,
     STATEFUL_SET,
     Kind,
@@ -44,17 +42,3 @@ class DaemonSet(Record):
     """One daemon set."""
 
     KIND: ClassVar[Kind] = DAEMON_SET
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job(Record):
-    """One job."""
-
-    KIND: ClassVar[Kind] = JOB
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CronJob(Record):
-    """One cron job."""
-
-    KIND: ClassVar[Kind] = CRON_JOB

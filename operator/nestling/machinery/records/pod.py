@@ -13,6 +13,10 @@ KUBELET_FINALIZER: Final = "nestling.dev/kubelet"
 # The scheduler's account of the placement, in the bind write; the kubelet moves it to `status.scheduling`.
 SCHEDULING_ANNOTATION: Final = "nestling.dev/scheduling"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
+# The pod's Job has yet to count how it ended.
+JOB_TRACKING: Final = "batch.kubernetes.io/job-tracking"
+COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"
+NO_INDEX: Final = -1
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -21,6 +25,7 @@ class Pod(Record):
     """One pod.
 
     `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True.
+    `completion_index` is the pod's number in an indexed Job, NO_INDEX for all other pods.
     `applied` says that this sighting showed field owners which the next `kubectl apply` will ask for.
     """
 
@@ -33,6 +38,8 @@ class Pod(Record):
     ready: bool
     ready_at: float
     restarts: int
+    init_restarts: int
+    completion_index: int
     gated: bool
     priority: int
     deletion_cost: int
@@ -47,6 +54,11 @@ class Pod(Record):
     def active(self) -> bool:
         """Whether the pod counts for its controller: neither finished nor on its way out."""
         return self.deleting_at is None and self.phase not in TERMINAL_PHASES
+
+    @property
+    def tracked(self) -> bool:
+        """Whether a Job has yet to count how the pod ended."""
+        return JOB_TRACKING in self.finalizers
 
     def available_at(self, min_ready_s: float) -> float | None:
         """When the pod counts (or will count) as available.
@@ -64,7 +76,7 @@ class Pod(Record):
         status: JsonObject = obj.get("status") or {}
         ready = condition(obj, "Ready")
         is_ready = ready is not None and ready.get("status") == "True"
-        cost = (obj["metadata"].get("annotations") or {}).get(DELETION_COST, "0")
+        notes: JsonObject = obj["metadata"].get("annotations") or {}
         fields.update(
             node_name=spec.get("nodeName") or "",
             scheduler_name=spec.get("schedulerName") or "default-scheduler",
@@ -73,9 +85,11 @@ class Pod(Record):
             ready=is_ready,
             ready_at=seconds_of(ready["lastTransitionTime"]) if ready and is_ready else 0.0,
             restarts=sum(c.get("restartCount", 0) for c in status.get("containerStatuses") or ()),
+            init_restarts=sum(c.get("restartCount", 0) for c in status.get("initContainerStatuses") or ()),
+            completion_index=_index(notes.get(COMPLETION_INDEX)),
             gated=bool(spec.get("schedulingGates")),
             priority=spec.get("priority") or 0,
-            deletion_cost=_integer(cost),
+            deletion_cost=_integer(notes.get(DELETION_COST, "0")),
             applied=applied,
         )
         return fields
@@ -93,3 +107,8 @@ def _integer(text: str) -> int:
     except ValueError:
         return 0
     return number if -(2**31) <= number < 2**31 else 0
+
+
+def _index(text: str | None) -> int:
+    """A completion index, or NO_INDEX for anything else."""
+    return int(text) if text is not None and text.isdecimal() and text.isascii() else NO_INDEX

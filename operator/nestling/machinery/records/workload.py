@@ -75,7 +75,7 @@ class ReplicaSet(Record):
         terminating = status.get("terminatingReplicas")
         fields.update(
             replicas=count(spec.get("replicas"), 1),
-            selector=_selector(spec.get("selector")),
+            selector=selector_of(spec.get("selector")),
             min_ready_s=count(spec.get("minReadySeconds"), 0),
             template_digest=template_digest(template),
             template_labels=labels_of(template),
@@ -107,7 +107,7 @@ class ReplicationController(ReplicaSet):
         """Constructor arguments taken from a VirtualReplicationController."""
         fields = super(ReplicationController, cls).fields_of(obj)
         labels = _object(_object(obj.get("spec")).get("selector")) or fields["template_labels"]
-        fields["selector"] = _selector({"matchLabels": labels}) if labels else NOTHING
+        fields["selector"] = selector_of({"matchLabels": labels}) if labels else NOTHING
         return fields
 
 
@@ -146,7 +146,7 @@ class Deployment(Record):
         rolling = _object(strategy.get("rollingUpdate"))
         fields.update(
             replicas=count(spec.get("replicas"), 1),
-            selector=_selector(spec.get("selector")),
+            selector=selector_of(spec.get("selector")),
             min_ready_s=count(spec.get("minReadySeconds"), 0),
             template_digest=template_digest(template),
             template_labels=labels_of(template),
@@ -188,7 +188,8 @@ def _object(value: JsonValue) -> JsonObject:
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
-def _selector(value: JsonValue) -> Selector:
+def selector_of(value: JsonValue) -> Selector:
+    """The selector of a workload, NOTHING if it cannot be read."""
     # The schema refuses all of these; see the module's docstring.
     try:
         found = Selector.from_json(value)
