@@ -14,6 +14,7 @@ from nestling.api.kinds import (
     NODE_POOL,
     POD,
     POD_DISRUPTION_BUDGET,
+    PRIORITY_CLASS,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
@@ -170,6 +171,18 @@ def _labelled(app: str) -> JsonObject:
     return {"matchLabels": {"app": app}}
 
 
+def room_is_made(world: World) -> None:
+    """A full node, and a pod that is important enough to push two others out."""
+    room = {"cpu": "300m", "memory": "1Gi", "pods": "9"}
+    world.create(NODE_POOL, "pool", {"replicas": 1, "template": {"spec": {"capacity": room}}})
+    gold = {"apiVersion": PRIORITY_CLASS.api_version, "kind": PRIORITY_CLASS.name, "value": 100}
+    world.request("POST", PRIORITY_CLASS.path(CLUSTER), {**gold, "metadata": {"name": "gold"}})
+    world.create(REPLICA_SET, "low", workload("low", 3))
+    world.run_for(10)
+    container = {"name": "main", "image": "web:1", "resources": {"requests": {"cpu": "200m"}}}
+    world.create(POD, "high", {"containers": [container], "priorityClassName": "gold"})
+
+
 def _main(image: str) -> JsonObject:
     return {"name": "main", "image": image, "resources": {"requests": {"cpu": "100m"}}}
 
@@ -186,6 +199,7 @@ SCENARIOS: list[Scenario] = [
     service_follows,
     replication_controller,
     evictions_granted,
+    room_is_made,
 ]
 
 

@@ -4,7 +4,7 @@ A VirtualCluster holds the settings of its namespace, a VirtualNodePool stamps o
 what kubectl computes for its columns (`display`) and why a pod is where it is (`scheduling`).
 """
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from annotated_types import Interval, MaxLen, MinLen
 from pydantic import Field
@@ -12,8 +12,11 @@ from pydantic import Field
 from nestling.api import rules
 from nestling.api.core.node import NodeSpec
 from nestling.api.meta import ObjectMeta, ObservedCondition
+from nestling.api.scheduler_configuration import LARGEST_WEIGHT
 from nestling.api.schema import (
     Amounts,
+    Arbitrary,
+    AtLeastOne,
     Atomic,
     ByName,
     ByType,
@@ -22,6 +25,7 @@ from nestling.api.schema import (
     Int32,
     Int64,
     IntOrString,
+    Keywords,
     ListType,
     Message,
     Schema,
@@ -29,6 +33,8 @@ from nestling.api.schema import (
     Text,
     Time,
 )
+
+PluginWeight: TypeAlias = Annotated[int, Field(ge=1, le=LARGEST_WEIGHT), Keywords(format="int32")]
 
 NODE_CAPACITY: dict[str, int | str] = {"cpu": "32", "memory": "256Gi", "pods": "110"}
 """What a virtual machine has if nobody says otherwise."""
@@ -117,10 +123,19 @@ class Simulation(Schema):
 class SchedulerPlugin(Schema):
     """A plugin of the scheduler and how much it counts."""
 
-    name: Text
+    name: Annotated[Text, MinLen(1)]
     """Name of the plugin."""
-    weight: Count | None = None
+    weight: PluginWeight | None = None
     """How much its score counts; its own default if absent."""
+
+
+class PluginArguments(Schema):
+    """Arguments of one plugin of the scheduler."""
+
+    args: Arbitrary | None = None
+    """Arguments, as pluginConfig of a KubeSchedulerConfiguration has them."""
+    name: Annotated[Text, MinLen(1)]
+    """Name of the plugin."""
 
 
 class SchedulerProfile(Schema):
@@ -130,8 +145,23 @@ class SchedulerProfile(Schema):
     """Plugins that take no part; * means all that are not listed as enabled."""
     enabled: Annotated[ByName[SchedulerPlugin], MaxLen(64)] | None = None
     """Plugins that take part besides the default ones, or with another weight."""
+    percentage_of_nodes_to_score: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Accepted and without effect: all nodes are scored."""
+    plugin_config: Annotated[ByName[PluginArguments], MaxLen(64)] | None = None
+    """Arguments by plugin."""
     scheduler_name: Annotated[Text, MinLen(1)]
     """Name that pods ask for."""
+
+
+class SchedulerBackoff(Schema):
+    """How long a pod waits after it found no node, before it is tried again."""
+
+    validations = (rules.BACKOFF_ORDER,)
+
+    initial_seconds: AtLeastOne = 1
+    """Wait after the first failure; it doubles with every further one."""
+    max_seconds: AtLeastOne = 10
+    """Longest wait."""
 
 
 class ClusterSpec(Schema):
@@ -156,7 +186,9 @@ class ClusterSpec(Schema):
     scheduler_profiles: (
         Annotated[list[SchedulerProfile], ListType("map", "schedulerName"), MaxLen(16)] | None
     ) = None
-    """Ways to place pods besides default-scheduler."""
+    """Ways to place pods besides default-scheduler, or in its place."""
+    scheduler_backoff: SchedulerBackoff = SchedulerBackoff()
+    """How long a pod waits after it found no node."""
     service_cidr: Annotated[Cidr, rules.IS_CIDR] = Field(default="10.96.0.0/16")
     """Range that Services take their addresses from."""
     simulation: Simulation = Simulation()
@@ -205,6 +237,15 @@ class SchedulingCandidate(Schema):
     """Weighted sum of all scores; absent if the pod may not go there."""
 
 
+class SchedulingScore(Schema):
+    """What one plugin gave the chosen node."""
+
+    plugin: Text
+    """Name of the plugin."""
+    score: Int64
+    """Its score times its weight."""
+
+
 class Scheduling(Schema):
     """Why the pod is where it is, or nowhere."""
 
@@ -224,6 +265,8 @@ class Scheduling(Schema):
     """Reasons against nodes, the most frequent first."""
     score: Int64 | None = None
     """Score of the chosen node."""
+    scores: Annotated[Atomic[SchedulingScore], MaxLen(32)] | None = None
+    """What that score is the sum of."""
 
 
 class NodeDisplay(Schema):

@@ -425,4 +425,7 @@ KNOWN_CONTROLLERS: Final = Rule(
     f"[{', '.join(repr(name) for name in controllers.NAMES)}])",
     "must name known controllers: * for all, a name to add one, -name to leave one out",
 )
+BACKOFF_ORDER: Final = Rule(
+    "self.maxSeconds >= self.initialSeconds", "must be at least initialSeconds", ".maxSeconds"
+)
 IS_CIDR: Final = Rule("isCIDR(self)", "must be a range of addresses such as 10.244.0.0/16")

@@ -39,6 +39,7 @@ _OWNED: Final = frozenset(
         "containerStatuses",
         "initContainerStatuses",
         "display",
+        "nominatedNodeName",  # once it is there nobody makes room for it any more
     ]
 )
 

@@ -43,11 +43,24 @@ class Controller:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of asking: HTTP status and body, or in `error` why there is no answer (status 0)."""
+
+    status: int = 0
+    body: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a plan went: how many of its writes were done, and what stopped the rest (None if nothing did)."""
+    """How a plan went: how many of its writes were done, and what stopped the rest (None if nothing did).
+
+    `answers` has one for each thing that the plan asked.
+    """
 
     done: int
     error: HostError | None = None
+    answers: tuple[Answer, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -19,9 +19,9 @@ from nestling.api.kinds import Kind
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.client import Client
 from nestling.machinery.clock import Clock
-from nestling.machinery.controller import Outcome
+from nestling.machinery.controller import Answer, Outcome
 from nestling.machinery.errors import AlreadyExists, Conflict, HostError, NotFound, Refused, Throttled
-from nestling.machinery.plan import Create, Delete, Emit, Patch, Plan, Write
+from nestling.machinery.plan import Ask, Create, Delete, Emit, Patch, Plan, Write
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,14 @@ class Events(Protocol):
 
     def record(self, event: Emit) -> None:
         """Take one event, without waiting."""
+        ...
+
+
+class Asker(Protocol):
+    """Who carries questions to services beside the host."""
+
+    async def ask(self, ask: Ask) -> Answer:
+        """Ask, and come back with whatever comes of it: does not raise."""
         ...
 
 
@@ -61,8 +69,10 @@ class Executor:
         metrics: WriteMetrics | None = None,
         concurrency: int = 32,
         random: Random | None = None,
+        asker: Asker | None = None,
     ) -> None:
         self._client = client
+        self._asker = asker
         self._cache = cache
         self._clock = clock
         self._events = events
@@ -79,7 +89,9 @@ class Executor:
         return self._slots.locked()
 
     async def perform(self, plan: Plan) -> Outcome:
-        """Do the writes of `plan` in order, up to the first failure."""
+        """Do the writes of `plan` in order, up to the first failure; or ask what it asks."""
+        if plan.asks:
+            return Outcome(0, answers=tuple(await asyncio.gather(*map(self._ask, plan.asks))))
         done = 0
         for stage in plan.stages():
             for batch in _slow_start(stage):
@@ -92,6 +104,11 @@ class Executor:
                 if failed:
                     return Outcome(done, failed[0])
         return Outcome(done)
+
+    async def _ask(self, ask: Ask) -> Answer:
+        if self._asker is None:
+            return Answer(error="this process asks nobody")
+        return await self._asker.ask(ask)
 
     async def _attempt(self, write: Write) -> HostError | None:
         """One write, its events and its metrics. Returns what went wrong."""

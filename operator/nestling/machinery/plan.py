@@ -73,6 +73,35 @@ class Emit:
     action: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How to speak TLS with a service: files or PEM text (which counts before its file), "" for none."""
+
+    insecure: bool = False
+    server_name: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    ca_data: str = ""
+    cert_data: str = ""
+    key_data: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask a service beside the host, by an HTTP POST of JSON; `about` and `uid` name whose fate waits for it.
+
+    Nothing is repeated: whatever comes of it within `timeout_s` seconds is the answer.
+    """
+
+    about: Key
+    uid: Uid
+    url: str
+    body: bytes
+    timeout_s: float
+    tls: Tls | None = None
+
+
 Write: TypeAlias = Create | Patch | Delete | Emit
 
 
@@ -83,11 +112,15 @@ class Plan:
     Neighbouring writes of the same verb on the same kind form one stage and may run side by side; a stage
     starts when the one before it has succeeded, and the first failure drops the rest: the next look decides
     anew. Equality ignores `why`, which is for the log and for whoever reads a failing test.
+
+    A plan may ask instead of writing: all of `asks` go out side by side, and the answers come back in the
+    outcome. So a loop that needs to know what somebody outside thinks stays a pure function.
     """
 
     writes: tuple[Write, ...] = ()
     wake_at: float | None = None
     why: str = field(default="", compare=False)
+    asks: tuple[Ask, ...] = ()
 
     @classmethod
     def done(cls, why: str = "") -> Self:

@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, CollectorRegistry, ProcessCollector
 
 from nestling.api.kinds import VIRTUAL_KINDS, Kind
+from nestling.machinery.asking import HttpAsker
 from nestling.machinery.cache import Cache, Change
 from nestling.machinery.client import Client, HttpTransport
 from nestling.machinery.clock import SystemClock
@@ -104,6 +105,7 @@ class Process:
         self.events = EventRecorder(
             self.client, self._clock, busy=lambda: self.executor.busy, per_second=options.events_per_s
         )
+        self.asker = HttpAsker()
         self.executor = Executor(
             self.client,
             self.cache,
@@ -113,6 +115,7 @@ class Process:
             wrote=self.echo.wrote,
             metrics=self.metrics,
             concurrency=options.connections,
+            asker=self.asker,
         )
         self.queues: dict[str, Queue] = {}
 
@@ -143,6 +146,7 @@ class Process:
                     tasks.create_task(self._run_role(role), name=role.name)
         finally:
             await server.stop()
+            await self.asker.close()
             await self.client.close()
 
     async def _stay_awake(self) -> None:

@@ -125,7 +125,7 @@ EVERYTHING: Final[tuple[type[Record], ...]] = (
 ROLES: Final[Mapping[str, Role]] = {
     role.name: role
     for role in (
-        Role("scheduler", (Cluster, Pod, Node, PriorityClass), machines=_scheduler),
+        Role("scheduler", (Cluster, Pod, Node, PriorityClass, PodDisruptionBudget), machines=_scheduler),
         Role(
             "controllers",
             EVERYTHING,

@@ -58,7 +58,8 @@ class Decision:
 class Scheduler:
     """Places pods on the nodes of one cluster.
 
-    `remember=False` computes everything anew for each pod, for tests; `lap` is the seam for timing.
+    `remember=False` computes everything anew for each pod, for tests; `nodes` may be shared by several, one
+    per profile; `lap` is the seam for timing.
     """
 
     def __init__(
@@ -68,10 +69,11 @@ class Scheduler:
         seed: int = 0,
         remember: bool = True,
         classes: Classes | None = None,
+        nodes: NodeTable | None = None,
         lap: Callable[[str], None] = no_lap,
     ) -> None:
         self.profile = profile if profile is not None else default_profile()
-        self.nodes = NodeTable()
+        self.nodes = nodes if nodes is not None else NodeTable()
         self.classes = classes if classes is not None else Classes()
         self.seed = seed
         self._remember = remember

@@ -5,15 +5,17 @@ Source: Kubernetes 1.37, pkg/scheduler/framework/types.go (FitError) and schedul
 """
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nestling.api.json import JsonObject
 from nestling.scheduler.framework import FilterPlugin
-from nestling.scheduler.standing import FilterSlot, Standing
+from nestling.scheduler.standing import Standing
+from nestling.scheduler.table import IntArray
 
 NO_NODES: Final = "no nodes available to schedule pods"
 CLOSEST: Final = 5
@@ -43,6 +45,10 @@ class Refusal:
     plugins: frozenset[str]
     closest: tuple[NodeRefusal, ...]
 
+    def and_then(self, preemption: str) -> "Refusal":
+        """The same with what preemption came to, as kube-scheduler appends it."""
+        return replace(self, message=cut(f"{self.message} preemption: {preemption}", LONGEST_MESSAGE))
+
     def to_json(self, attempts: int) -> JsonObject:
         """The refusal as `status.scheduling`."""
         return {
@@ -55,7 +61,13 @@ class Refusal:
         }
 
 
-def explain(standing: Standing) -> Refusal:
+Overlay: TypeAlias = Mapping[int, tuple[FilterPlugin, int]]
+"""Rows that are judged by something besides the standing, with who refuses and the code: pods nominated
+there, or an extender."""
+NO_OVERLAY: Final[Overlay] = {}
+
+
+def explain(standing: Standing, overlay: Overlay = NO_OVERLAY) -> Refusal:
     """Why this class may go nowhere. The caller knows that no row is feasible."""
     total = standing.nodes.count
     if total == 0:
@@ -77,55 +89,80 @@ def explain(standing: Standing) -> Refusal:
         if absent:
             counts[_elsewhere(standing)] += absent
     pods, nodes = standing.pods, standing.nodes
-    for slot, refused in refusals(standing):
-        codes, numbers = np.unique(slot.codes[refused], return_counts=True)
+    refused = refusals(standing, overlay)
+    for one in refused:
+        codes, numbers = np.unique(one.codes, return_counts=True)
         if len(codes):
-            plugins.add(slot.plugin.name)
+            plugins.add(one.plugin.name)
         for code, number in zip(codes.tolist(), numbers.tolist(), strict=True):
-            for reason in slot.plugin.reasons(code, pods, nodes):
+            for reason in one.plugin.reasons(code, pods, nodes):
                 counts[reason] += number
-    listed = sorted(f"{count} {reason}" for reason, count in counts.items())
     return Refusal(
-        sentence(total, ", ".join(listed)),
+        sentence(total, histogram(counts)),
         total,
         tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         frozenset(plugins),
-        closest(standing),
+        closest(standing, refused),
     )
 
 
+def histogram(counts: Mapping[str, int]) -> str:
+    """Reasons with their numbers, in kube-scheduler's order: that of the texts, so 10 comes before 9."""
+    return ", ".join(sorted(f"{count} {reason}" for reason, count in counts.items()))
+
+
 def sentence(nodes: int, why: str) -> str:
-    """kube-scheduler's sentence, without the half about preemption: nobody has tried any."""
-    return _cut(f"0/{nodes} nodes are available: {why}.", LONGEST_MESSAGE)
+    """kube-scheduler's sentence, up to what preemption has to add."""
+    return cut(f"0/{nodes} nodes are available:{f' {why}.' if why else ''}", LONGEST_MESSAGE)
 
 
 def note(message: str) -> str:
     """A message as an event may carry it."""
-    return _cut(message, LONGEST_NOTE)
+    return cut(message, LONGEST_NOTE)
 
 
-def _cut(text: str, longest: int) -> str:
+def cut(text: str, longest: int) -> str:
+    """A text of at most so many characters; what is left out is marked."""
     return text if len(text) <= longest else text[: longest - len(_CUT)] + _CUT
 
 
-def refusals(standing: Standing) -> list[tuple[FilterSlot, NDArray[np.intp]]]:
-    """For each filter, the places that it was the first to refuse."""
-    found: list[tuple[FilterSlot, NDArray[np.intp]]] = []
+class Refused(NamedTuple):
+    """The places that one filter was the first to refuse, and its code for each."""
+
+    plugin: FilterPlugin
+    places: NDArray[np.intp]
+    codes: IntArray
+
+
+def refusals(standing: Standing, overlay: Overlay = NO_OVERLAY) -> list[Refused]:
+    """For each filter, the places that it was the first to refuse; an overlay has the last word on its
+    rows."""
+    found: list[Refused] = []
     alive = standing.nodes.alive
     left = alive.copy() if standing.only is None else alive[standing.only]
+    others: dict[FilterPlugin, list[tuple[int, int]]] = {}
+    for row, (plugin, code) in overlay.items():
+        place = standing.place(row)
+        if place is not None:
+            left[place] = False
+            others.setdefault(plugin, []).append((place, code))
     for slot in standing.filters:
         refused = left & (slot.codes != 0)
-        found.append((slot, np.flatnonzero(refused)))
+        places = np.flatnonzero(refused)
+        found.append(Refused(slot.plugin, places, slot.codes[places]))
         left &= ~refused
+    for plugin, entries in others.items():
+        places, codes = zip(*sorted(entries), strict=True)
+        found.append(Refused(plugin, np.array(places, np.intp), np.array(codes, np.int64)))
     return found
 
 
-def refused_nodes(standing: Standing) -> list[NodeRefusal]:
+def refused_nodes(standing: Standing, overlay: Overlay = NO_OVERLAY) -> list[NodeRefusal]:
     """Every refused node with what it lacks, by name. Walks the nodes: for questions, not for each pod."""
     found = [
-        _refusal(slot.plugin, standing, int(slot.codes[place]), standing.row(int(place)))
-        for slot, refused in refusals(standing)
-        for place in refused
+        _refusal(one.plugin, standing, code, standing.row(place))
+        for one in refusals(standing, overlay)
+        for place, code in zip(one.places.tolist(), one.codes.tolist(), strict=True)
     ]
     names = {one.node for one in found}
     if standing.only is not None or standing.rejection is not None:
@@ -144,15 +181,14 @@ def refused_nodes(standing: Standing) -> list[NodeRefusal]:
     return sorted(found)
 
 
-def closest(standing: Standing) -> tuple[NodeRefusal, ...]:
+def closest(standing: Standing, refused: Sequence[Refused]) -> tuple[NodeRefusal, ...]:
     """The refused nodes that passed the most filters, and of those the ones that lack the fewest things."""
     best: list[NodeRefusal] = []
-    for slot, refused in reversed(refusals(standing)):
-        codes = slot.codes[refused]
-        order = np.argsort(np.bitwise_count(codes), kind="stable")[: CLOSEST - len(best)]
+    for one in reversed(refused):
+        order = np.argsort(np.bitwise_count(one.codes), kind="stable")[: CLOSEST - len(best)]
         best += [
-            _refusal(slot.plugin, standing, int(codes[place]), standing.row(int(refused[place])))
-            for place in order
+            _refusal(one.plugin, standing, int(one.codes[at]), standing.row(int(one.places[at])))
+            for at in order
         ]
         if len(best) == CLOSEST:
             break

@@ -31,6 +31,14 @@ class QueueSortPlugin(Plugin):
         """What to sort by, lowest first; `since_s` is when the pod came to the queue, seconds since 1970."""
 
 
+class PostFilterPlugin(Plugin):
+    """Looks for a way out for a pod that found no node. The one there is searches for victims."""
+
+
+class BindPlugin(Plugin):
+    """Binds a pod to its node. The one there is does it by the machine's own write."""
+
+
 class ReservePlugin(Plugin):
     """Sets something aside for a pod on its node, and gives it back when the bind comes to nothing."""
 

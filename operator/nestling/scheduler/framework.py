@@ -258,7 +258,12 @@ class Weighted:
 
 
 class Profile:
-    """An ordered set of plugins for the pods that name this scheduler."""
+    """An ordered set of plugins for the pods that name this scheduler.
+
+    `preempts`: whether it makes room for a pod that found no node.
+    """
+
+    preempts: bool = False
 
     def __init__(
         self, filters: Sequence[FilterPlugin], scores: Iterable[Weighted], *, name: str = DEFAULT_SCHEDULER

@@ -9,31 +9,47 @@ Source: Kubernetes 1.37, pkg/scheduler/scheduler.go and eventhandlers.go.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, cast
 
-from nestling.api.kinds import CLUSTER, NODE, POD, PRIORITY_CLASS
+from nestling.api.kinds import CLUSTER, NODE, POD, POD_DISRUPTION_BUDGET, PRIORITY_CLASS
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Outcome
-from nestling.machinery.plan import Patch, Plan
+from nestling.machinery.plan import Plan
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
-from nestling.scheduler.engine import Scheduler
-from nestling.scheduler.framework import Profile
+from nestling.scheduler.extender import Extender
 from nestling.scheduler.lane import Lane
-from nestling.scheduler.metrics import Laps, Pending, Recorder, Silent
+from nestling.scheduler.metrics import Pending, Recorder, Silent
 from nestling.scheduler.podclass import Classes
-from nestling.scheduler.profiles import default_profile
-from nestling.scheduler.queue import Place
+from nestling.scheduler.profiles import FullProfile, default_profile
+from nestling.scheduler.queue import Backoff, Place
 
 BATCH: Final = 256  # pods decided per step: about 20 ms of work, so that the driver's loop stays responsive
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What holds for all clusters unless their VirtualCluster says otherwise: profiles by name, extenders,
+    back-off."""
+
+    profiles: Mapping[str, FullProfile]
+    extenders: tuple[Extender, ...] = ()
+    backoff: Backoff = field(default_factory=Backoff)
+
+    @classmethod
+    def plain(cls) -> "Setup":
+        """The default scheduler alone."""
+        profile = default_profile()
+        return cls({profile.name: profile})
 
 
 class SchedulerMachine:
     """The loop's state. `now` tells the time of a change (observe knows none); `timer` measures durations."""
 
     name = "scheduler"
-    kinds = (POD, NODE, PRIORITY_CLASS, CLUSTER)
+    kinds = (POD, NODE, PRIORITY_CLASS, CLUSTER, POD_DISRUPTION_BUDGET)
 
     def __init__(
         self,
@@ -41,17 +57,18 @@ class SchedulerMachine:
         now: Callable[[], float] = time.time,
         timer: Callable[[], float] = time.perf_counter,
         recorder: Recorder | None = None,
-        profile: Profile | None = None,
+        setup: Setup | None = None,
         batch: int = BATCH,
     ) -> None:
         self._now = now
         self._timer = timer
         self._recorder: Recorder = recorder if recorder is not None else Silent()
-        self._profile = profile if profile is not None else default_profile()
+        self._setup = setup if setup is not None else Setup.plain()
         self._batch = batch
         self._classes = Classes()
         self._lanes: dict[str, Lane] = {}
         self._turn: deque[Lane] = deque()
+        self._out: dict[int, tuple[Plan, str]] = {}
 
     def observe(self, change: Change) -> None:
         """Take note of one change."""
@@ -64,11 +81,13 @@ class SchedulerMachine:
             case PRIORITY_CLASS.plural:
                 body = change.new.body if change.new is not None else None
                 lane.priority_class_changed(change.key.name, body, self._now())
+            case POD_DISRUPTION_BUDGET.plural:
+                lane.budget_changed(change.key, change.new)
             case CLUSTER.plural:
-                lane.engine.seed = change.new.settings.seed if isinstance(change.new, Cluster) else 0
+                lane.seed = change.new.settings.seed if isinstance(change.new, Cluster) else 0
             case _:
                 pass
-        if change.new is None and lane.empty and not lane.engine.seed:
+        if change.new is None and lane.empty and not lane.seed:
             del self._lanes[lane.cluster]
             self._turn.remove(lane)
             self._recorder.gone(lane.cluster)
@@ -88,16 +107,16 @@ class SchedulerMachine:
             idle = 0
             budget -= 1
             if plan is not None:
+                self._out[id(plan)] = (plan, lane.cluster)
                 plans.append(plan)
         return plans
 
     def settle(self, plan: Plan, outcome: Outcome, now: float) -> None:
         """Learn how a plan went."""
-        write = plan.writes[0]
-        assert isinstance(write, Patch)
-        lane = self._lanes.get(write.key.cluster)
+        _, cluster = self._out.pop(id(plan), (plan, ""))
+        lane = self._lanes.get(cluster)
         if lane is not None:
-            lane.settle(write.key, write.uid, outcome, now)
+            lane.settle(plan, outcome, now)
 
     def wake_at(self) -> float | None:
         """When there is something to do without further changes; 0 means at once."""
@@ -109,13 +128,19 @@ class SchedulerMachine:
         found: dict[str, Pending] = {}
         for cluster, lane in self._lanes.items():
             plugins = Counter(
-                plugin
+                (plugin, pod.profile)
                 for pod in lane.waiting.values()
                 if pod.place is Place.UNSCHEDULABLE
                 for plugin in pod.plugins
             )
             found[cluster] = Pending(
-                {place.value: lane.queue.count[place] for place in Place if place.value}, plugins
+                {place.value: lane.queue.count[place] for place in Place if place.value},
+                plugins,
+                {
+                    "nodes": lane.nodes.count,
+                    "pods": len(lane.residents),
+                    "assumed_pods": sum(resident.assumed for resident in lane.residents),
+                },
             )
         return found
 
@@ -126,8 +151,14 @@ class SchedulerMachine:
     def _lane(self, cluster: str) -> Lane:
         lane = self._lanes.get(cluster)
         if lane is None:
-            laps = Laps(cluster, self._recorder, self._timer)
-            engine = Scheduler(profile=self._profile, classes=self._classes, lap=laps)
-            lane = self._lanes[cluster] = Lane(cluster, engine, self._recorder, self._timer)
+            lane = self._lanes[cluster] = Lane(
+                cluster,
+                self._setup.profiles,
+                self._recorder,
+                self._timer,
+                classes=self._classes,
+                extenders=self._setup.extenders,
+                backoff=self._setup.backoff,
+            )
             self._turn.append(lane)
         return lane

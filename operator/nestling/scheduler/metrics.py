@@ -3,11 +3,19 @@
 `Recorder` is the hook; `Silent` ignores everything. `SchedulerMetrics` keeps kube-scheduler's families in a
 prometheus_client registry, with the host namespace as `cluster`; a cluster that is gone takes its series
 along.
+
+Left out, with the reason: permit_wait_duration_seconds (binds wait for nobody but a third party's plugin),
+plugin_execution_duration_seconds and plugin_evaluation_total (plugins run over all nodes at once; their
+points are timed), goroutines, inflight_events and event_handling_duration_seconds (one thread, no events are
+held while a pod is decided about), queueing_hint_execution_duration_seconds (a class is asked once, not each
+pod), queued_entities, queue_incoming_entities_total, pre_queueing_hint_evaluations_total,
+get_node_hint_duration_seconds, batch_* and store_schedule_results_duration_seconds (pod groups and batching,
+which the classes replace), preemption_goroutines_* (deprecated in 1.37), volume_* (no volumes yet).
 Source: Kubernetes 1.37, pkg/scheduler/metrics/metrics.go (names, labels, buckets).
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -21,28 +29,41 @@ _MOST_ATTEMPTS: Final = 15  # the label of pod_scheduling_sli_duration_seconds g
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Pods that wait in one cluster: by queue, and by the plugin that refused them last."""
+    """Pods that wait in one cluster: by queue, and by the plugin that refused them last and their profile.
+
+    `kept` counts what the scheduler keeps in memory: nodes, pods, assumed_pods.
+    """
 
     queues: Mapping[str, int]
-    plugins: Mapping[str, int]
+    plugins: Mapping[tuple[str, str], int]
+    kept: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Recorder(Protocol):
     """What the scheduler tells whoever measures. Durations are seconds."""
 
-    def attempted(self, cluster: str, result: Result, attempt_s: float, algorithm_s: float) -> None:
+    def attempted(
+        self, cluster: str, profile: str, result: Result, attempt_s: float, algorithm_s: float
+    ) -> None:
         """One attempt is over: a bind was confirmed, or the pod was turned away."""
         ...
 
-    def scheduled(self, cluster: str, attempts: int, waited_s: float) -> None:
-        """A pod was bound, after so many attempts, so long after it was first seen."""
+    def scheduled(self, cluster: str, attempts: int, waited_s: float, *, flushed: bool) -> None:
+        """A pod was bound, after so many attempts, so long after it could first be tried.
+
+        `flushed`: it was tried only because it had waited for too long, so a hint has missed something.
+        """
+        ...
+
+    def preempted(self, cluster: str, victims: int | None) -> None:
+        """Somebody looked for victims, and found so many; None if that did not help."""
         ...
 
     def queued(self, cluster: str, queue: str, event: str) -> None:
         """A pod came into a queue because of an event."""
         ...
 
-    def extension_point(self, cluster: str, point: str, status: str, took_s: float) -> None:
+    def extension_point(self, cluster: str, profile: str, point: str, status: str, took_s: float) -> None:
         """All plugins of a point ran over all nodes: a sample, since most pods need but one row."""
         ...
 
@@ -54,16 +75,21 @@ class Recorder(Protocol):
 class Silent:
     """Measures nothing."""
 
-    def attempted(self, cluster: str, result: Result, attempt_s: float, algorithm_s: float) -> None:
+    def attempted(
+        self, cluster: str, profile: str, result: Result, attempt_s: float, algorithm_s: float
+    ) -> None:
         """Ignore it."""
 
-    def scheduled(self, cluster: str, attempts: int, waited_s: float) -> None:
+    def scheduled(self, cluster: str, attempts: int, waited_s: float, *, flushed: bool) -> None:
+        """Ignore it."""
+
+    def preempted(self, cluster: str, victims: int | None) -> None:
         """Ignore it."""
 
     def queued(self, cluster: str, queue: str, event: str) -> None:
         """Ignore it."""
 
-    def extension_point(self, cluster: str, point: str, status: str, took_s: float) -> None:
+    def extension_point(self, cluster: str, profile: str, point: str, status: str, took_s: float) -> None:
         """Ignore it."""
 
     def gone(self, cluster: str) -> None:
@@ -73,26 +99,32 @@ class Silent:
 class Laps:
     """Times one extension point after the other; an empty name starts the watch."""
 
-    def __init__(self, cluster: str, recorder: Recorder, timer: Callable[[], float]) -> None:
+    def __init__(
+        self, cluster: str, recorder: Recorder, timer: Callable[[], float], profile: str = ""
+    ) -> None:
         self._cluster = cluster
         self._recorder = recorder
         self._timer = timer
+        self._profile = profile
         self._last = 0.0
+
+    def of(self, profile: str) -> "Laps":
+        """A watch for one profile."""
+        return Laps(self._cluster, self._recorder, self._timer, profile)
 
     def __call__(self, point: str) -> None:
         """A point is done."""
         now = self._timer()
         if point:
-            self._recorder.extension_point(self._cluster, point, "Success", now - self._last)
+            self._recorder.extension_point(self._cluster, self._profile, point, "Success", now - self._last)
         self._last = now
 
 
 class SchedulerMetrics:
     """kube-scheduler's families. Call `watch` with the machine's `pending` to add the gauges."""
 
-    def __init__(self, registry: CollectorRegistry, profile: str = "default-scheduler") -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._profile = profile
         self._children: dict[tuple[str, ...], Any] = {}
 
         def histogram(name: str, text: str, labels: list[str], first: float, count: int) -> Histogram:
@@ -140,30 +172,53 @@ class SchedulerMetrics:
             0.0001,
             12,
         )
+        self._victims = histogram("preemption_victims", "Pods chosen to make room for one", [], 1, 7)
+        self._preemptions = Counter(
+            "scheduler_preemption_attempts",
+            "Searches for pods whose going would help",
+            ["cluster"],
+            registry=registry,
+        )
+        self._flushed = Counter(
+            "scheduler_pod_scheduled_after_flush",
+            "Pods scheduled only after they had waited for too long, so no event had brought them back",
+            ["cluster"],
+            registry=registry,
+        )
 
     def watch(self, pending: Callable[[], Mapping[str, Pending]]) -> None:
         """Serve pending_pods and unschedulable_pods from the machine's own counts when somebody scrapes."""
-        self._registry.register(_PendingCollector(pending, self._profile))
+        self._registry.register(_PendingCollector(pending))
 
-    def attempted(self, cluster: str, result: Result, attempt_s: float, algorithm_s: float) -> None:
+    def attempted(
+        self, cluster: str, profile: str, result: Result, attempt_s: float, algorithm_s: float
+    ) -> None:
         """Count an attempt and its two durations."""
-        self._child(self._attempts, cluster, result, self._profile).inc()
-        self._child(self._attempt_s, cluster, result, self._profile).observe(attempt_s)
+        self._child(self._attempts, cluster, result, profile).inc()
+        self._child(self._attempt_s, cluster, result, profile).observe(attempt_s)
         self._child(self._algorithm_s, cluster).observe(algorithm_s)
 
-    def scheduled(self, cluster: str, attempts: int, waited_s: float) -> None:
+    def scheduled(self, cluster: str, attempts: int, waited_s: float, *, flushed: bool) -> None:
         """Note how often and how long a pod that is bound now was tried."""
         label = str(attempts) if attempts < _MOST_ATTEMPTS else f"{_MOST_ATTEMPTS}+"
         self._child(self._pod_attempts, cluster).observe(attempts)
         self._child(self._sli_s, cluster, label).observe(waited_s)
+        if flushed:
+            self._child(self._flushed, cluster).inc()
+
+    def preempted(self, cluster: str, victims: int | None) -> None:
+        """Count a search for victims, and those it found."""
+        self._child(self._preemptions, cluster).inc()
+        if victims is not None:
+            self._child(self._victims, cluster).observe(victims)
 
     def queued(self, cluster: str, queue: str, event: str) -> None:
         """Count an arrival."""
         self._child(self._incoming, cluster, queue, event).inc()
 
-    def extension_point(self, cluster: str, point: str, status: str, took_s: float) -> None:
+    def extension_point(self, cluster: str, profile: str, point: str, status: str, took_s: float) -> None:
         """Note the time of an extension point."""
-        self._child(self._points_s, cluster, point, status, self._profile).observe(took_s)
+        self._child(self._points_s, cluster, point, status, profile).observe(took_s)
 
     def gone(self, cluster: str) -> None:
         """Drop the cluster's series."""
@@ -175,6 +230,9 @@ class SchedulerMetrics:
             self._sli_s,
             self._incoming,
             self._points_s,
+            self._victims,
+            self._preemptions,
+            self._flushed,
         ):
             family.remove_by_labels({"cluster": cluster})
         self._children = {names: child for names, child in self._children.items() if names[1] != cluster}
@@ -191,9 +249,8 @@ class SchedulerMetrics:
 class _PendingCollector(Collector):
     """Gauges read from the machine when somebody asks."""
 
-    def __init__(self, pending: Callable[[], Mapping[str, Pending]], profile: str) -> None:
+    def __init__(self, pending: Callable[[], Mapping[str, Pending]]) -> None:
         self._pending = pending
-        self._profile = profile
 
     def describe(self) -> list[Metric]:
         """Families without samples."""
@@ -201,16 +258,19 @@ class _PendingCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Families with the numbers of this moment."""
-        waiting, refused = self._families()
+        waiting, refused, kept = self._families()
         for cluster, pending in self._pending().items():
             for queue in QUEUES:
                 waiting.add_metric([cluster, queue], pending.queues.get(queue, 0))
-            for plugin, count in pending.plugins.items():
-                refused.add_metric([cluster, plugin, self._profile], count)
+            for (plugin, profile), count in pending.plugins.items():
+                refused.add_metric([cluster, plugin, profile], count)
+            for what, count in pending.kept.items():
+                kept.add_metric([cluster, what], count)
         yield waiting
         yield refused
+        yield kept
 
-    def _families(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily]:
+    def _families(self) -> tuple[GaugeMetricFamily, GaugeMetricFamily, GaugeMetricFamily]:
         return (
             GaugeMetricFamily(
                 "scheduler_pending_pods", "Pods that wait, by queue", labels=["cluster", "queue"]
@@ -219,5 +279,10 @@ class _PendingCollector(Collector):
                 "scheduler_unschedulable_pods",
                 "Pods that a plugin refused, by plugin",
                 labels=["cluster", "plugin", "profile"],
+            ),
+            GaugeMetricFamily(
+                "scheduler_cache_size",
+                "Nodes, pods on nodes and pods whose bind is on its way, in memory",
+                labels=["cluster", "type"],
             ),
         )

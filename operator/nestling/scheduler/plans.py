@@ -1,11 +1,14 @@
-"""What the scheduler writes: the bind that gives a pod its node, and the condition that says why it has none.
+"""What the scheduler writes: the bind that gives a pod its node, the condition that says why it has none, and
+what makes room for it: its nomination, the eviction of others.
 
 Pure functions from a queued pod and a decision to a Plan. The bind carries everything in one write: node,
 priority, the finalizer that lets the kubelet stop containers in peace, and the explanation as an annotation,
 which the kubelet's first status write moves to `status.scheduling`.
-Source: Kubernetes 1.37, pkg/scheduler/schedule_one.go (handleSchedulingFailure) and plugins/defaultbinder.
+Source: Kubernetes 1.37, pkg/scheduler/schedule_one.go (handleSchedulingFailure), plugins/defaultbinder and
+framework/preemption/executor.go.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
@@ -13,13 +16,16 @@ import orjson
 from nestling.api.json import JsonObject
 from nestling.api.kinds import POD
 from nestling.machinery.clock import timestamp
+from nestling.machinery.conditions import conditions_of, with_condition
 from nestling.machinery.names import Key
-from nestling.machinery.plan import Emit, Patch, Plan
+from nestling.machinery.plan import Delete, Emit, Patch, Plan, Write
 from nestling.machinery.records.base import condition
 from nestling.machinery.records.pod import KUBELET_FINALIZER, SCHEDULING_ANNOTATION, Pod
 from nestling.scheduler.engine import Decision
 from nestling.scheduler.explain import note
+from nestling.scheduler.priority import NEVER
 from nestling.scheduler.queue import QueuedPod
+from nestling.scheduler.residents import DISRUPTION_TARGET, PREEMPTED_BY_SCHEDULER, Resident
 
 POD_SCHEDULED: Final = "PodScheduled"
 UNSCHEDULABLE: Final = "Unschedulable"
@@ -27,14 +33,25 @@ SCHEDULER_ERROR: Final = "SchedulerError"
 GATED: Final = "SchedulingGated"
 GATED_MESSAGE: Final = "Scheduling is blocked due to non-empty scheduling gates"
 BIND_WHY: Final = "a node was found"
+EVICT_WHY: Final = "a more important pod needs the room"
+MOST_SCORES: Final = 32  # of plugins, in a pod's status
 
 
-def bind(pod: QueuedPod, decision: Decision, scheduler: str) -> Plan:
-    """Give the pod its node, if it is still exactly the version that was decided on."""
+def bind(
+    pod: QueuedPod,
+    decision: Decision,
+    scores: Mapping[str, int],
+    scheduler: str,
+    extra: JsonObject | None = None,
+) -> Plan:
+    """Give the pod its node, if it is still exactly the version that was decided on.
+
+    `scores` are the winner's by plugin, `extra` is what PreBind plugins have to add to the write.
+    """
     record = pod.record
     key = record.key
     metadata: dict[str, Any] = {
-        "annotations": {SCHEDULING_ANNOTATION: placed_text(decision, pod.attempts)},
+        "annotations": {SCHEDULING_ANNOTATION: placed_text(decision, scores, pod.attempts)},
     }
     if KUBELET_FINALIZER not in record.finalizers:
         metadata["finalizers"] = [*record.finalizers, KUBELET_FINALIZER]
@@ -45,36 +62,43 @@ def bind(pod: QueuedPod, decision: Decision, scheduler: str) -> Plan:
     spec: dict[str, Any] = {"nodeName": decision.node}
     if pod.sets_priority:
         spec["priority"] = pod.priority
+        if not pod.preempts:
+            spec["preemptionPolicy"] = NEVER
+    body = (
+        merged(extra, {"metadata": metadata, "spec": spec}) if extra else {"metadata": metadata, "spec": spec}
+    )
 
     def refused(message: str) -> Emit:
         return _failed(key, record, f"binding rejected: {message}", scheduler)
 
-    return Plan(
-        (
-            Patch(
-                POD,
-                key,
-                record.uid,
-                {"metadata": metadata, "spec": spec},
-                version=record.version,
-                on_success=Emit(
-                    POD,
-                    key,
-                    record.uid,
-                    "Normal",
-                    "Scheduled",
-                    f"Successfully assigned {key.namespace}/{key.name} to {decision.node}",
-                    scheduler,
-                    "Binding",
-                ),
-                on_failure=refused,
-            ),
-        ),
-        why=BIND_WHY,
+    patch = Patch(
+        POD,
+        key,
+        record.uid,
+        body,
+        version=record.version,
+        on_success=scheduled(pod, decision.node, scheduler),
+        on_failure=refused,
     )
+    return Plan((patch,), why=BIND_WHY)
 
 
-def placed_text(decision: Decision, attempts: int) -> str:
+def scheduled(pod: QueuedPod, node: str, scheduler: str) -> Emit:
+    """The event that tells of a bind."""
+    message = f"Successfully assigned {pod.key.namespace}/{pod.key.name} to {node}"
+    return Emit(POD, pod.key, pod.record.uid, "Normal", "Scheduled", message, scheduler, "Binding")
+
+
+def merged(first: JsonObject, then: JsonObject) -> JsonObject:
+    """Two merge patches as one; where both say something, the second counts."""
+    found = dict(first)
+    for name, value in then.items():
+        before = found.get(name)
+        found[name] = merged(before, value) if isinstance(before, dict) and isinstance(value, dict) else value
+    return found
+
+
+def placed_text(decision: Decision, scores: Mapping[str, int], attempts: int) -> str:
     """The explanation of a placement, in the form of `status.scheduling`, as compact JSON."""
     return orjson.dumps(
         {
@@ -83,17 +107,21 @@ def placed_text(decision: Decision, attempts: int) -> str:
             "feasible": decision.feasible,
             "nodes": decision.nodes,
             "attempts": attempts,
+            "scores": [
+                {"plugin": plugin, "score": score} for plugin, score in list(scores.items())[:MOST_SCORES]
+            ],
             "best": [{"node": one.node, "score": one.score} for one in decision.runners_up],
         }
     ).decode()
 
 
 def refuse(pod: QueuedPod, decision: Decision, scheduler: str, now: float) -> Plan:
-    """Say why the pod has no node: in its condition, in `status.scheduling`, and by an event."""
+    """Say why the pod has no node, and which one is made room on: in its condition, in `status.scheduling`,
+    in `status.nominatedNodeName`, and by an event."""
     if decision.refusal is not None:
         scheduling = decision.refusal.to_json(pod.attempts)
         return _tell(pod, UNSCHEDULABLE, decision.refusal.message, scheduling, scheduler, now)
-    scheduling = {
+    scheduling: JsonObject = {
         "attempts": pod.attempts,
         "nodes": decision.nodes,
         "feasible": 0,
@@ -110,6 +138,54 @@ def tell_gated(pod: QueuedPod, now: float) -> Plan:
     return Plan.of(patch, why="the pod has scheduling gates")
 
 
+def skip_deleting(pod: QueuedPod, scheduler: str) -> Plan:
+    """Say that the pod is not tried any more because somebody has deleted it."""
+    message = f"skip schedule deleting pod: {pod.key.namespace}/{pod.key.name}"
+    return Plan.of(_failed(pod.key, pod.record, message, scheduler), why="the pod is being deleted")
+
+
+def evict(victim: Resident, preemptor: QueuedPod, node: str, scheduler: str, now: float) -> Plan:
+    """Ask a pod to go, in favour of another: mark it as a target of disruption, then delete it.
+
+    Killed in between, the mark alone does no harm; whoever comes next finds the same victim and goes on.
+    """
+    record = victim.record
+    before = conditions_of(record.body)
+    target: JsonObject = {
+        "type": DISRUPTION_TARGET,
+        "status": "True",
+        "reason": PREEMPTED_BY_SCHEDULER,
+        "message": f"{scheduler}: preempting to accommodate a higher priority pod",
+        "lastProbeTime": None,
+        "observedGeneration": record.generation,
+    }
+    after = with_condition(before, target, now)
+    writes: list[Write] = []
+    if after != before:
+        body: JsonObject = {"status": {"conditions": after}}
+        # A merge patch replaces the list as a whole: only on the version that was seen.
+        writes.append(Patch(POD, record.key, record.uid, body, version=record.version, subresource="status"))
+    said = Emit(
+        POD,
+        record.key,
+        record.uid,
+        "Normal",
+        "Preempted",
+        f"Preempted by pod {preemptor.record.uid} on node {node}",
+        scheduler,
+        "Preempting",
+    )
+    writes.append(Delete(POD, record.key, record.uid, on_success=said))
+    return Plan(tuple(writes), why=EVICT_WHY)
+
+
+def clear_nomination(pod: QueuedPod) -> Plan:
+    """Take back a nomination: somebody more important gets the room."""
+    body: JsonObject = {"status": {"nominatedNodeName": None}}
+    patch = Patch(POD, pod.key, pod.record.uid, body, version=pod.record.version, subresource="status")
+    return Plan.of(patch, why="a more important pod gets the room")
+
+
 def said(record: Pod) -> tuple[str, str] | None:
     """Reason and message of a PodScheduled=False condition, or None: what a restart need not repeat."""
     found = condition(record.body, POD_SCHEDULED)
@@ -123,6 +199,8 @@ def _tell(
 ) -> Plan:
     patch = _condition_patch(pod.record, reason, message, now)
     patch.body["status"]["scheduling"] = scheduling
+    if pod.nominated != pod.record.nominated_node:
+        patch.body["status"]["nominatedNodeName"] = pod.nominated or None
     return Plan.of(patch, _failed(pod.key, pod.record, message, scheduler), why="no node would do")
 
 

@@ -10,16 +10,21 @@ from typing import Final
 
 from nestling.api.json import JsonObject
 
+NEVER: Final = "Never"
 # Every cluster has these two.
 SYSTEM: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
 @dataclass(frozen=True, slots=True)
 class Priority:
-    """A pod's priority, and whether the bind has to write it because nobody has."""
+    """A pod's priority, and whether the bind has to write it because nobody has.
+
+    `preempts`: whether less important pods may be removed for it.
+    """
 
     value: int
     unwritten: bool = False
+    preempts: bool = True
 
 
 @dataclass(slots=True)
@@ -28,6 +33,8 @@ class PriorityClasses:
 
     values: dict[str, int] = field(default_factory=lambda: dict(SYSTEM))
     defaults: dict[str, int] = field(default_factory=dict[str, int])
+    peaceful: set[str] = field(default_factory=set[str])
+    """Classes whose pods push nobody out."""
 
     @property
     def own(self) -> bool:
@@ -41,10 +48,13 @@ class PriorityClasses:
         self.values[name] = value if isinstance(value, int) else 0
         if body.get("globalDefault") is True:
             self.defaults[name] = self.values[name]
+        if body.get("preemptionPolicy") == NEVER:
+            self.peaceful.add(name)
 
     def drop(self, name: str) -> None:
         """Forget a class."""
         self.defaults.pop(name, None)
+        self.peaceful.discard(name)
         self.values.pop(name, None)
         if name in SYSTEM:
             self.values[name] = SYSTEM[name]
@@ -52,12 +62,20 @@ class PriorityClasses:
     def of(self, spec: JsonObject) -> Priority:
         """The priority of a pod spec. An unknown class counts as 0, unwritten: it may still be created."""
         stated = spec.get("priority")
-        if isinstance(stated, int):
-            return Priority(stated)
         name = spec.get("priorityClassName")
+        if isinstance(stated, int):
+            return Priority(stated, preempts=self._preempts(spec, ""))
         if isinstance(name, str) and name:
             value = self.values.get(name)
-            return Priority(0) if value is None else Priority(value, unwritten=True)
+            if value is None:
+                return Priority(0, preempts=self._preempts(spec, ""))
+            return Priority(value, unwritten=True, preempts=self._preempts(spec, name))
         if self.defaults:  # the API allows one; of several the lowest counts, as upstream has it
-            return Priority(min(self.defaults.values()), unwritten=True)
-        return Priority(0)
+            value, name = min((value, name) for name, value in self.defaults.items())
+            return Priority(value, unwritten=True, preempts=self._preempts(spec, name))
+        return Priority(0, preempts=self._preempts(spec, ""))
+
+    def _preempts(self, spec: JsonObject, name: str) -> bool:
+        """What the pod says counts; else its class, as long as nobody has copied the class into the pod."""
+        policy = spec.get("preemptionPolicy")
+        return policy != NEVER if policy else name not in self.peaceful

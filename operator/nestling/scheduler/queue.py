@@ -1,26 +1,25 @@
 """Pending pods of one cluster: who is next, who waits out a failure, who waits for the cluster to change.
 
-Four places. Active: a heap by priority, then by time. Backing off: 1 s doubling to 10 s, in windows of a
-second, apart for refusals and for errors; an idle scheduler takes refused pods out early. Unschedulable:
-grouped by pod class, until an event that could help, at most five minutes. Gated: until the last gate goes.
-Pure: time is passed in.
+Four places. Active: a heap by priority, then by time. Backing off: 1 s doubling to 10 s unless told
+otherwise, in windows of a second, apart for refusals and for errors; an idle scheduler takes refused pods out
+early. Unschedulable: grouped by profile and pod class, until an event that could help, at most five minutes.
+Gated: until the last gate goes. Pure: time is passed in.
 Source: Kubernetes 1.37, pkg/scheduler/backend/queue (scheduling_queue.go, backoff_queue.go).
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from heapq import heappop, heappush
 from math import floor, inf
-from typing import Final
+from typing import Final, TypeAlias
 
 from nestling.machinery.names import Key
 from nestling.machinery.records.pod import Pod
+from nestling.scheduler.framework import DEFAULT_SCHEDULER
 from nestling.scheduler.podclass import PodClass
 
-FIRST_BACKOFF_S: Final = 1.0
-LONGEST_BACKOFF_S: Final = 10.0
 WINDOW_S: Final = 1.0
 LEFT_OVER_S: Final = 300.0  # longest stay in the unschedulable pool, in case a hint missed something
 
@@ -36,11 +35,32 @@ class Place(Enum):
 
 
 class Flight(Enum):
-    """The plan of a pod that is being carried out."""
+    """What is being carried out for a pod: until it is done the pod is not tried.
+
+    CONSULT asks extenders where it may go, DELEGATE asks one to bind it, PREEMPT makes room for it.
+    """
 
     NONE = 0
     BIND = 1
     TELL = 2
+    CONSULT = 3
+    DELEGATE = 4
+    PREEMPT = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long pods wait after a failure: `first_s` doubling up to `longest_s`; 0 for the latter means
+    never."""
+
+    first_s: float = 1.0
+    longest_s: float = 10.0
+
+    def after(self, failures: int) -> float:
+        """Seconds to wait after the n-th failure; 0 before any."""
+        if failures <= 0:
+            return 0.0
+        return min(self.first_s * 2 ** min(failures - 1, 32), self.longest_s)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,19 +70,26 @@ class QueuedPod:
     `refusals` counts attempts that plugins refused, `errors` those that failed in a row for another reason;
     `plugins` are those that refused it last; `said` is the reason and message that its condition carries;
     `decided_on` is the version that the plan in flight is about; `outdated`: the host has a newer one.
+    `entered_at` is when it could first be tried, None before; `flushed`: only patience brought it back, no
+    event. `nominated` is the node on which room is made for it; only the nominator changes it.
     """
 
     record: Pod
     pods: PodClass
     priority: int
     added_at: float
+    profile: str = DEFAULT_SCHEDULER
     sets_priority: bool = False
     priority_class: str = ""
+    preempts: bool = True
     since: float = 0.0
+    entered_at: float | None = None
     attempts: int = 0
     refusals: int = 0
     errors: int = 0
     plugins: frozenset[str] = frozenset()
+    flushed: bool = False
+    nominated: str = ""
     said: tuple[str, str] | None = None
     place: Place = Place.NOWHERE
     ticket: int = 0
@@ -73,27 +100,35 @@ class QueuedPod:
     decided_on: int = 0
     outdated: bool = False
 
+    def __post_init__(self) -> None:
+        self.since = self.since or self.added_at
+
     @property
     def key(self) -> Key:
         """Where the pod lives."""
         return self.record.key
 
 
-def backoff_s(failures: int) -> float:
-    """Seconds to wait after the n-th failure: 1 doubling to 10; 0 before any."""
-    if failures <= 0:
-        return 0.0
-    return min(FIRST_BACKOFF_S * 2 ** min(failures - 1, 10), LONGEST_BACKOFF_S)
+Order: TypeAlias = Callable[[int, float], tuple[float, ...]]
+"""What active pods are sorted by, lowest first, from priority and the time since when they wait
+(QueueSort)."""
+
+
+def by_priority(priority: int, since_s: float) -> tuple[float, ...]:
+    """The more important first, then who waits longer."""
+    return -priority, since_s
 
 
 class SchedulingQueue:
     """The pods of one cluster that want a node, each in one place; heaps forget lazily, by ticket."""
 
-    def __init__(self) -> None:
-        self._active: list[tuple[int, float, int, QueuedPod]] = []
-        self._backoff: list[tuple[float, int, float, int, QueuedPod]] = []
+    def __init__(self, backoff: Backoff | None = None) -> None:
+        self.backoff = backoff if backoff is not None else Backoff()
+        self.order: Order = by_priority
+        self._active: list[tuple[tuple[float, ...], int, QueuedPod]] = []
+        self._backoff: list[tuple[float, tuple[float, ...], int, QueuedPod]] = []
         self._errors: list[tuple[float, int, QueuedPod]] = []
-        self._pool: dict[bytes, dict[Key, QueuedPod]] = {}
+        self._pool: dict[tuple[str, bytes], dict[Key, QueuedPod]] = {}
         self._stays: deque[tuple[float, int, QueuedPod]] = deque()
         self._tickets = 0
         self.count: dict[Place, int] = dict.fromkeys(Place, 0)
@@ -101,11 +136,11 @@ class SchedulingQueue:
     # -- in --
 
     def activate(self, pod: QueuedPod, now: float) -> None:
-        """Try it as soon as its turn comes; a pod that has not waited yet starts to."""
-        if pod.attempts == 0:
-            pod.since = now
+        """Try it as soon as its turn comes."""
+        if pod.entered_at is None:
+            pod.entered_at = now
         ticket = self._move(pod, Place.ACTIVE)
-        heappush(self._active, (-pod.priority, pod.since, ticket, pod))
+        heappush(self._active, (self.order(pod.priority, pod.since), ticket, pod))
 
     def gate(self, pod: QueuedPod) -> None:
         """Do not try it until its gates are gone."""
@@ -116,16 +151,25 @@ class SchedulingQueue:
         pod.refusals += 1
         pod.errors = 0
         pod.plugins = plugins
+        pod.flushed = False
         pod.since = now
         ticket = self._move(pod, Place.UNSCHEDULABLE)
-        self._pool.setdefault(pod.pods.key, {})[pod.key] = pod
+        self._pool.setdefault(_group(pod), {})[pod.key] = pod
         self._stays.append((now, ticket, pod))
+
+    def keep(self, pod: QueuedPod) -> None:
+        """Put a refused pod back to wait as it did: it has changed, but nothing has been tried."""
+        ticket = self._move(pod, Place.UNSCHEDULABLE)
+        self._pool.setdefault(_group(pod), {})[pod.key] = pod
+        self._stays.append((pod.since, ticket, pod))
 
     def fail(self, pod: QueuedPod, now: float) -> None:
         """Something other than a plugin went wrong: try again after a while, whatever happens."""
         pod.errors += 1
+        pod.plugins = frozenset()
+        pod.flushed = False
         pod.since = now
-        self.put_off(pod, _window(now + backoff_s(pod.errors)))
+        self.put_off(pod, _window(now + self.backoff.after(pod.errors)))
 
     def put_off(self, pod: QueuedPod, until: float) -> None:
         """Try it again once the window that starts at `until` is over."""
@@ -134,10 +178,11 @@ class SchedulingQueue:
 
     def wake(self, pod: QueuedPod, now: float) -> None:
         """Something happened that could help a refused pod: active again, once its back-off is over."""
-        until = _window(pod.since + backoff_s(pod.refusals))
-        if pod.refusals and until >= _window(now):
+        delay_s = self.backoff.after(pod.refusals)
+        until = _window(pod.since + delay_s)
+        if delay_s and until >= _window(now):
             ticket = self._move(pod, Place.BACKOFF)
-            heappush(self._backoff, (until, -pod.priority, pod.since, ticket, pod))
+            heappush(self._backoff, (until, self.order(pod.priority, pod.since), ticket, pod))
         else:
             self.activate(pod, now)
 
@@ -173,16 +218,18 @@ class SchedulingQueue:
             self.activate(heappop(self._errors)[-1], now)
             self._tidy()
         while self._stays and self._stays[0][0] + LEFT_OVER_S <= now:
-            self.wake(self._stays.popleft()[-1], now)
+            pod = self._stays.popleft()[-1]
+            pod.flushed = True
+            self.wake(pod, now)
             self._tidy()
 
     # -- looking --
 
-    def groups(self) -> Iterator[tuple[PodClass, list[QueuedPod]]]:
-        """Unschedulable pods by class."""
-        for group in list(self._pool.values()):
+    def groups(self) -> Iterator[tuple[str, PodClass, list[QueuedPod]]]:
+        """Unschedulable pods by profile and class."""
+        for (profile, _), group in list(self._pool.items()):
             pods = list(group.values())
-            yield pods[0].pods, pods
+            yield profile, pods[0].pods, pods
 
     def wake_at(self) -> float | None:
         """When `pop` may have something: 0 for at once, None for never without an event."""
@@ -205,16 +252,20 @@ class SchedulingQueue:
 
     def _move(self, pod: QueuedPod, place: Place) -> int:
         if pod.place is Place.UNSCHEDULABLE:
-            group = self._pool[pod.pods.key]
+            group = self._pool[_group(pod)]
             del group[pod.key]
             if not group:
-                del self._pool[pod.pods.key]
+                del self._pool[_group(pod)]
         self.count[pod.place] -= 1
         self.count[place] += 1
         pod.place = place
         self._tickets += 1
         pod.ticket = self._tickets
         return pod.ticket
+
+
+def _group(pod: QueuedPod) -> tuple[str, bytes]:
+    return pod.profile, pod.pods.key
 
 
 def _window(moment: float) -> float:

@@ -112,6 +112,20 @@ class Standing:
         """The table's row behind a place in our arrays."""
         return int(self.only[place]) if self.only is not None else place
 
+    def place(self, row: int) -> int | None:
+        """The place of a table's row in our arrays, None if it is not among the rows looked at."""
+        if self.only is None:
+            return row
+        found = np.flatnonzero(self.only == row)
+        return int(found[0]) if len(found) else None
+
+    def totals_over(self, feasible: BoolArray) -> NDArray[np.int32]:
+        """Scores as they would be if only these places would do, -1 elsewhere; changes nothing."""
+        total = self._base.copy()
+        for slot in self.relative:
+            total += slot.weight * slot.plugin.normalize(slot.state, slot.raw, feasible)
+        return np.where(feasible, total, REFUSED).astype(np.int32)
+
     def shares(self, place: int) -> dict[str, int]:
         """What each score plugin gave the row at a place, times its weight: they add up to the total."""
         found = {slot.plugin.name: slot.weight * int(slot.raw[place]) for slot in self.local}

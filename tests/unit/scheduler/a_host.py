@@ -4,43 +4,52 @@ It refuses what a host refuses: another version than the patch names, a UID that
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from builders import NOW, kind_of
 from nestling.api.json import JsonObject
 from nestling.api.kinds import POD, Kind
 from nestling.machinery.cache import Cache, Change
-from nestling.machinery.clock import ManualClock
-from nestling.machinery.controller import Outcome
+from nestling.machinery.clock import ManualClock, timestamp
+from nestling.machinery.controller import Answer, Outcome
 from nestling.machinery.errors import Conflict, HostError, NotFound, Refused
 from nestling.machinery.names import Key, key_of
-from nestling.machinery.plan import Emit, Patch, Plan
+from nestling.machinery.plan import Ask, Delete, Emit, Patch, Plan
+from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.kept import PriorityClass
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
-from nestling.scheduler.machine import SchedulerMachine
+from nestling.scheduler.machine import SchedulerMachine, Setup
 from nestling.scheduler.metrics import Recorder
 
 
 class Host:
     """Objects by kind and key, the machine that watches them, and what it wrote."""
 
-    def __init__(self, *objects: JsonObject, recorder: Recorder | None = None, batch: int = 256) -> None:
+    def __init__(
+        self,
+        *objects: JsonObject,
+        recorder: Recorder | None = None,
+        batch: int = 256,
+        setup: Setup | None = None,
+    ) -> None:
         self.clock = ManualClock(NOW)
         self.objects: dict[tuple[str, Key], JsonObject] = {}
         self.events: list[Emit] = []
         self.patches: list[Patch] = []
+        self.deleted: list[str] = []
+        self.extenders: Callable[[Ask], Answer] = _nobody
         self._version = 100
-        self._options: dict[str, Any] = {"recorder": recorder, "batch": batch}
+        self._options: dict[str, Any] = {"recorder": recorder, "batch": batch, "setup": setup}
         self.restart()
         for obj in objects:
             self.put(obj)
 
     def restart(self) -> None:
         """Lose all memory but the objects."""
-        self.cache = Cache((Cluster, Node, Pod, PriorityClass))
+        self.cache = Cache((Cluster, Node, Pod, PriorityClass, PodDisruptionBudget))
         self.machine = SchedulerMachine(now=self.clock.now, timer=self.clock.monotonic, **self._options)
         for obj in list(self.objects.values()):
             self._show(obj)
@@ -80,6 +89,10 @@ class Host:
 
     def carry_out(self, plan: Plan) -> Outcome:
         """Perform the writes of a plan; the machine sees the answer of each, then the outcome."""
+        if plan.asks:
+            outcome = Outcome(0, answers=tuple(map(self.extenders, plan.asks)))
+            self.settle(plan, outcome)
+            return outcome
         done, error = 0, None
         for write in plan.writes:
             match write:
@@ -87,6 +100,8 @@ class Host:
                     error = self._patch(write)
                 case Emit():
                     self.events.append(write)
+                case Delete():
+                    error = self._delete(write)
                 case _:
                     raise AssertionError(f"unexpected write {write}")
             if error is not None:
@@ -129,6 +144,30 @@ class Host:
             self.events.append(write.on_success)
         return None
 
+    def _delete(self, write: Delete) -> HostError | None:
+        obj = self.objects.get((write.kind.plural, write.key))
+        if obj is not None and obj["metadata"]["uid"] == write.uid:
+            self.deleted.append(write.key.name)
+            if obj["metadata"].get("finalizers"):
+                gone = {"deletionTimestamp": timestamp(self.clock.now())}
+                self.edit(write.kind, write.key.host_name, {"metadata": gone}, cluster=write.key.cluster)
+            else:
+                self.delete(write.kind, write.key.host_name, cluster=write.key.cluster)
+        if write.on_success is not None:
+            self.events.append(write.on_success)
+        return None
+
+    def reap(self) -> int:
+        """Let all pods that were asked to go be gone, as their kubelet would; returns how many."""
+        going = [
+            obj["metadata"]["name"]
+            for (plural, _), obj in self.objects.items()
+            if plural == POD.plural and "deletionTimestamp" in obj["metadata"]
+        ]
+        for name in going:
+            self.delete(POD, name)
+        return len(going)
+
     def _show(self, obj: JsonObject) -> None:
         self._observe(self.cache.see(kind_of(obj), copy.deepcopy(obj)))
 
@@ -139,6 +178,10 @@ class Host:
     @staticmethod
     def _key(obj: JsonObject) -> Key:
         return key_of(kind_of(obj), obj["metadata"]["namespace"], obj["metadata"]["name"])
+
+
+def _nobody(ask: Ask) -> Answer:
+    return Answer(error=f'Post "{ask.url}": connection refused')
 
 
 def _merge(target: JsonObject, change: Mapping[str, Any]) -> None:

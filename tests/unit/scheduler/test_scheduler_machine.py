@@ -79,6 +79,11 @@ def test_a_pod_is_bound_in_one_write() -> None:
         "feasible": 1,
         "nodes": 1,
         "attempts": 1,
+        "scores": [
+            {"plugin": "NodeResourcesFit", "score": 72},
+            {"plugin": "NodeResourcesBalancedAllocation", "score": 62},
+            {"plugin": "TaintToleration", "score": 300},
+        ],
         "best": [],
     }
 
@@ -125,7 +130,10 @@ def test_a_refused_pod_says_why_once() -> None:
     host = Host(SMALL, wanting("big", "3"))
     host.run()
     pod = host.pod("big")
-    message = "0/1 nodes are available: 1 Insufficient cpu."
+    message = (
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+        "1 Preemption is not helpful for scheduling."
+    )
     assert scheduled(pod) == {
         "type": "PodScheduled",
         "status": "False",
@@ -172,7 +180,8 @@ def test_a_new_reason_is_told_and_keeps_the_time_of_the_transition() -> None:
     host.run()
     found = scheduled(host.pod("big"))
     assert found["message"] == (
-        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)."
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). preemption: "
+        "0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     )
     assert found["lastTransitionTime"] == "2027-01-15T08:00:00Z"
     assert host.pod("big")["status"]["scheduling"]["attempts"] == 2
@@ -230,7 +239,7 @@ def test_a_change_that_cannot_help_wakes_nobody() -> None:
     host.put(a_node("n2", cpu="1"))
     host.delete(POD, "other")
     assert host.step() == []
-    assert host.machine.pending()["team-a"].plugins == {"NodeResourcesFit": 1}
+    assert host.machine.pending()["team-a"].plugins == {("NodeResourcesFit", "default-scheduler"): 1}
     attempts = [pod.attempts for lane in host.machine.lanes() for pod in lane.waiting.values()]
     assert attempts == [1]
 
@@ -252,7 +261,7 @@ def test_a_pod_that_leaves_makes_room(leave: Callable[[Host], None]) -> None:
     host = Host(SMALL, wanting("first", "1500m"))
     host.run()
     assert host.node_of("first") == "n1"
-    host.put(wanting("second", "2", spec={"priority": 7}))
+    host.put(wanting("second", "2", spec={"priority": 7, "preemptionPolicy": "Never"}))
     host.run()
     assert host.node_of("second") == ""
     host.clock.advance(5)
@@ -261,14 +270,21 @@ def test_a_pod_that_leaves_makes_room(leave: Callable[[Host], None]) -> None:
     assert host.node_of("second") == "n1"
 
 
-def test_pods_of_other_schedulers_deleting_and_finished_pods_are_left_alone() -> None:
+def test_pods_of_other_schedulers_and_finished_pods_are_left_alone() -> None:
     host = Host(
         SMALL,
         wanting("theirs", spec={"schedulerName": "other"}),
-        wanting("going", deleting_at=NOW, finalizers=["example.com/keep"]),
         a_pod("done", phase="Failed"),
     )
     assert host.run() == 0
+
+
+def test_a_deleting_pod_is_skipped_and_told_so() -> None:
+    host = Host(SMALL, wanting("going", deleting_at=NOW, finalizers=["example.com/keep"]))
+    host.run()
+    assert host.node_of("going") == ""
+    assert texts(host) == [("FailedScheduling", "skip schedule deleting pod: default/going")]
+    assert host.patches == []
 
 
 def test_bound_pods_count_whoever_bound_them() -> None:
@@ -376,7 +392,7 @@ def test_what_is_written_fits_the_schema() -> None:
 def test_a_pod_too_large_for_any_node_is_a_refusal_not_an_error() -> None:
     host = Host(SMALL, wanting("huge", "9e18"))
     host.run()
-    assert scheduled(host.pod("huge"))["message"] == "0/1 nodes are available: 1 Insufficient cpu."
+    assert scheduled(host.pod("huge"))["message"].startswith("0/1 nodes are available: 1 Insufficient cpu. ")
 
 
 def test_decisions_are_logged() -> None:
@@ -390,7 +406,8 @@ def test_decisions_are_logged() -> None:
             "event": "pod has no node",
             "object": "default/large",
             "reason": "Unschedulable",
-            "why": "0/1 nodes are available: 1 Insufficient cpu.",
+            "why": "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+            "1 Preemption is not helpful for scheduling.",
         },
         {**about, "event": "pod bound", "object": "default/fits", "node": "n1", "took_ms": 0.0},
     ]
@@ -428,7 +445,7 @@ def test_somebody_else_binding_first_is_no_error() -> None:
     host.edit(POD, "web-0", {"spec": {"nodeName": "n2"}})
     host.carry_out(plan)
     assert host.run() == 0
-    table = host.machine.lanes()[0].engine.nodes
+    table = host.machine.lanes()[0].nodes
     assert table.pods[table.row_of["n2"]] == 1
     assert table.pods.sum() == 1
 
@@ -452,7 +469,7 @@ def test_a_lost_answer_of_a_bind_that_happened_is_found_out() -> None:
     host.edit(POD, "web-0", {"spec": {"nodeName": "n1"}})
     host.clock.advance(60)
     assert host.run() == 0
-    table = host.machine.lanes()[0].engine.nodes
+    table = host.machine.lanes()[0].nodes
     assert table.pods.sum() == 1
 
 
@@ -492,7 +509,7 @@ def test_a_pod_deleted_while_its_bind_is_out_is_forgotten() -> None:
     host.delete(POD, "web-0")
     assert not host.carry_out(plan).ok
     assert host.run() == 0
-    assert not host.machine.lanes()[0].engine.nodes.pods.any()
+    assert not host.machine.lanes()[0].nodes.pods.any()
 
 
 def test_the_answer_about_a_predecessor_does_not_count_for_the_pod_of_the_same_name() -> None:
@@ -504,7 +521,7 @@ def test_the_answer_about_a_predecessor_does_not_count_for_the_pod_of_the_same_n
     assert host.step() == []
     assert host.carry_out(new).ok
     assert host.node_of("web-0") == "n1"
-    assert host.machine.lanes()[0].engine.nodes.pods.sum() == 1
+    assert host.machine.lanes()[0].nodes.pods.sum() == 1
 
 
 def test_a_pod_asked_to_go_while_its_bind_is_out_is_not_tried_again() -> None:

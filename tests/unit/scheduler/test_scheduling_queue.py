@@ -4,15 +4,15 @@ import pytest
 
 from builders import a_pod
 from nestling.machinery.records.pod import Pod
-from nestling.scheduler.queue import LEFT_OVER_S, Place, QueuedPod, SchedulingQueue, backoff_s
+from nestling.scheduler.queue import LEFT_OVER_S, Backoff, Place, QueuedPod, SchedulingQueue
 from unit.scheduler.tables import a_class
 
 START = 1000.25
 REFUSED = frozenset({"NodeResourcesFit"})
 
 
-def queued(name: str, *, priority: int = 0) -> QueuedPod:
-    return QueuedPod(Pod.read(a_pod(name)), a_class(), priority, START)
+def queued(name: str, *, priority: int = 0, added_at: float = START) -> QueuedPod:
+    return QueuedPod(Pod.read(a_pod(name)), a_class(), priority, added_at)
 
 
 def drain(queue: SchedulingQueue, now: float) -> list[str]:
@@ -32,8 +32,17 @@ def attempt(queue: SchedulingQueue, now: float) -> QueuedPod:
 def test_higher_priority_goes_first_then_who_came_first() -> None:
     queue = SchedulingQueue()
     for name, priority, at in [("a", 0, 1.0), ("b", 5, 2.0), ("c", 0, 0.5), ("d", 5, 3.0)]:
-        queue.activate(queued(name, priority=priority), at)
+        queue.activate(queued(name, priority=priority, added_at=at), 9.0)
     assert drain(queue, 9.0) == ["b", "d", "c", "a"]
+
+
+def test_a_gated_pod_keeps_the_time_of_its_arrival() -> None:
+    queue, gated = SchedulingQueue(), queued("gated", added_at=1.0)
+    queue.gate(gated)
+    queue.activate(queued("later", added_at=2.0), 2.0)
+    queue.activate(gated, 3.0)
+    assert drain(queue, 9.0) == ["gated", "later"]
+    assert gated.entered_at == 3.0
 
 
 def test_an_empty_queue_has_nobody_and_wakes_never() -> None:
@@ -54,7 +63,7 @@ def test_a_removed_pod_is_not_popped() -> None:
     ("failures", "delay"), [(0, 0.0), (1, 1.0), (2, 2.0), (3, 4.0), (4, 8.0), (5, 10.0), (1000, 10.0)]
 )
 def test_back_off_doubles_up_to_ten_seconds(failures: int, delay: float) -> None:
-    assert backoff_s(failures) == delay
+    assert Backoff().after(failures) == delay
 
 
 def test_a_refused_pod_waits_for_an_event() -> None:
@@ -126,6 +135,30 @@ def test_a_refusal_ends_a_row_of_errors() -> None:
     assert (pod.errors, pod.refusals) == (0, 1)
 
 
+def test_a_pod_that_only_patience_brings_back_is_marked_until_it_is_tried_again() -> None:
+    queue, pod = SchedulingQueue(), queued("a")
+    queue.activate(pod, START)
+    queue.refuse(attempt(queue, START), REFUSED, START)
+    assert queue.pop(START + LEFT_OVER_S) is pod
+    assert pod.flushed
+    queue.refuse(pod, REFUSED, START + LEFT_OVER_S)
+    assert not pod.flushed
+
+
+@pytest.mark.parametrize(
+    ("first", "longest", "delays"),
+    [
+        pytest.param(1, 10, [1, 2, 4, 8, 10, 10], id="kube-scheduler's"),
+        pytest.param(3, 10, [3, 6, 10, 10], id="the longest is no power of the first"),
+        pytest.param(5, 5, [5, 5, 5], id="always the same"),
+        pytest.param(1, 0, [0, 0], id="never"),
+    ],
+)
+def test_back_off_is_configured(first: float, longest: float, delays: list[float]) -> None:
+    backoff = Backoff(first, longest)
+    assert [backoff.after(failures) for failures in range(1, len(delays) + 1)] == delays
+
+
 def test_left_over_pods_are_tried_again_after_five_minutes() -> None:
     queue, pod = SchedulingQueue(), queued("a")
     queue.activate(pod, START)
@@ -150,5 +183,5 @@ def test_unschedulable_pods_are_grouped_by_class() -> None:
     for name, pods in [("a", small), ("b", large), ("c", small)]:
         pod = QueuedPod(Pod.read(a_pod(name)), pods, 0, START)
         queue.refuse(pod, REFUSED, START)
-    groups = {pods.key: [pod.key.name for pod in group] for pods, group in queue.groups()}
+    groups = {pods.key: [pod.key.name for pod in group] for _, pods, group in queue.groups()}
     assert groups == {small.key: ["a", "c"], large.key: ["b"]}

@@ -26,7 +26,9 @@ class Pod(Record):
 
     `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True.
     `completion_index` is the pod's number in an indexed Job, NO_INDEX for all other pods.
-    `applied` says that this sighting showed field owners which the next `kubectl apply` will ask for.
+    `started_at` is when a kubelet first took note of it, None before; `nominated_node` is where room is being
+    made for it. `applied` says that this sighting showed field owners which the next `kubectl apply` will ask
+    for.
     """
 
     KIND: ClassVar[Kind] = POD
@@ -43,6 +45,8 @@ class Pod(Record):
     gated: bool
     priority: int
     deletion_cost: int
+    started_at: float | None = None
+    nominated_node: str = ""
     applied: bool = False
 
     @property
@@ -90,6 +94,8 @@ class Pod(Record):
             gated=bool(spec.get("schedulingGates")),
             priority=spec.get("priority") or 0,
             deletion_cost=_integer(notes.get(DELETION_COST, "0")),
+            started_at=seconds_of(started) if (started := status.get("startTime")) else None,
+            nominated_node=status.get("nominatedNodeName") or "",
             applied=applied,
         )
         return fields

@@ -13,6 +13,8 @@ from typing import Final, cast
 from nestling.api.json import JsonObject
 from nestling.scheduler.framework import Factory, Plugin, PluginError, Registry
 from nestling.scheduler.plugins.balanced_allocation import NodeResourcesBalancedAllocation
+from nestling.scheduler.plugins.default_binder import DefaultBinder
+from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.plugins.fit import NodeResourcesFit
 from nestling.scheduler.plugins.node_affinity import NodeAffinity
 from nestling.scheduler.plugins.node_name import NodeName
@@ -48,7 +50,9 @@ def in_tree() -> Registry:
             NodeAffinity.name: without_args(NodeAffinity),
             NodePorts.name: without_args(NodePorts),
             NodeResourcesFit.name: without_args(NodeResourcesFit),
+            DefaultPreemption.name: DefaultPreemption,
             NodeResourcesBalancedAllocation.name: without_args(NodeResourcesBalancedAllocation),
+            DefaultBinder.name: without_args(DefaultBinder),
         }
     )
 
