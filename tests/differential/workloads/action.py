@@ -8,7 +8,7 @@ import copy
 from abc import ABC, abstractmethod
 from typing import Any, Final
 
-from chronicle import Chronicle
+from chronicle import ANY, Chronicle
 from scenario import (
     NODE_LABEL,
     SHARED,
@@ -142,7 +142,9 @@ class Side(ABC):
         found = self.seen.found(target)
         # What is being deleted is not meant where others are left.
         found.sort(key=lambda obj: "deletionTimestamp" in obj["metadata"])
-        assert found, f"{self.scenario.name}: nothing is called {target}; {sorted(self.seen.names.values())}"
+        assert found or target.endswith(f"/{ANY}"), (
+            f"{self.scenario.name}: nothing is called {target}; {sorted(self.seen.names.values())}"
+        )
         for obj in found[: number_of(value)]:
             name = obj["metadata"]["name"]
             match verb:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from nestling.api.json import JsonObject
 
+ANY: Final = "*"
 SUFFIX: Final = 5
 FOLDED: Final = "(combined from similar events): "  # client-go's own words
 _NUMBERED: Final = {
@@ -102,11 +103,17 @@ class Chronicle:
         return self._names
 
     def found(self, target: str) -> list[JsonObject]:
-        """The objects of one masked name (`Pod/web-#1-*`), those first seen first."""
+        """The objects of one masked name (`Pod/web-#1-*`), those first seen first.
+
+        `Pod/*` are all of a kind, in the order of their masked names.
+        """
         kind, _, name = target.partition("/")
         names = self.names
-        places = [place for place in self.objects if place[0] == kind and names[place] == name]
-        return [self.objects[place] for place in sorted(places, key=self._order.__getitem__)]
+        places = [
+            place for place in self.objects if place[0] == kind and (name == ANY or names[place] == name)
+        ]
+        places.sort(key=lambda place: (names[place], self._order[place]))
+        return [self.objects[place] for place in places]
 
     def name_of(self, kind: str, name: str) -> str:
         """The masked name of an object that was seen, or the name itself with everything in it masked."""
@@ -132,6 +139,8 @@ class Chronicle:
                 masked = f"{self.masks.of(name[:-SUFFIX])}*"
             elif kind == "EndpointSlice":
                 masked = f"{whose}-*"
+        elif kind == "Node":
+            masked = self.masks.of(name)
         self._names[place] = masked
         if masked != name:
             self.masks.add(name, masked)

@@ -119,9 +119,12 @@ def _kwok(folder: Path) -> Path:
 
 
 def _stages() -> list[JsonObject]:
-    """Our pods' stages, and KWOK's own way to make a node ready."""
+    """Our way to make a node ready, and the stages of pods.
+
+    Nodes come first: who is told of Leases after pods plays pods of dead machines too.
+    """
     pods = [_stage("Pod", name, stage) for name, stage in yaml.safe_load(STAGES.read_text()).items()]
-    return [*pods, _stage("Node", "node-ready", _NODE_READY)]
+    return [_stage("Node", "node-ready", _NODE_READY), *pods]
 
 
 def _stage(kind: str, name: str, stage: dict[str, Any]) -> JsonObject:

@@ -19,19 +19,37 @@ POD_SPEC: Final = {
 CONTAINER: Final = {
     "imagePullPolicy": "natively a default that depends on the image's tag; here the kubelet works it out",
 }
+ROLLING_DEFAULTS: Final[tuple[JsonObject, ...]] = (
+    {"maxSurge": "25%", "maxUnavailable": "25%"},
+    {"maxUnavailable": 1},
+    {"maxUnavailable": 1, "partition": 0},
+    {"maxUnavailable": 1, "maxSurge": 0},
+)
+"""Bounds of a rolling update that hold when nobody says any. Natively they are filled in beside a bare
+`type: RollingUpdate` too; a default of a custom resource cannot depend on another field."""
 DEFAULT_TOLERATIONS: Final = frozenset({"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"})
 """Natively admission writes these tolerations with 300 s into every pod; here the VirtualCluster's setting
 holds for pods that do not say it themselves, which saves 200 bytes per pod."""
 STATUS: Final = {
+    "backoff": "natively the Job controller remembers failures; ours writes them down and survives a restart",
     "display": "what kubectl computes for its columns; a custom resource has to store it",
     "selector": "the scale subresource of a custom resource reads the selector from a field",
 }
+LABELLED_BY_TEMPLATE: Final = frozenset({"ReplicationController"})
+"""Natively a ReplicationController without labels gets those of its template; the defaults of a custom
+resource are constants."""
+TAINT_TIME: Final = "timeAdded"
+"""Natively the taint manager remembers when it saw a taint; ours writes it down, so that a restart forgets
+nothing."""
 NODE: Final = ("taints", "unschedulable")
 """What a node's controllers decide. The rest is the kubelet's, and KWOK tells of another machine."""
 POD_CONDITIONS: Final = frozenset({"Ready", "DisruptionTarget"})
 """KWOK does not set all conditions that a kubelet sets; these are what controllers read and write."""
 SILENT: Final = frozenset({"kubelet", "default-scheduler", "kwok"})
 """Whose events are not compared: KWOK has none, and the scheduler is judged by a test of its own."""
+SAID_AGAIN: Final = frozenset({"NoPods"})
+"""Events that the original repeats with every look, so that their number is that of its looks; compared is
+only that they were said."""
 SCALED: Final = r"ScalingReplicaSet Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)"
 """How many steps a rollout takes depends on how many pods became ready between two looks of the controller,
 and each side has a rhythm of its own. Compared are the sizes at which a ReplicaSet turned."""
@@ -46,6 +64,16 @@ def without_defaults(spec: JsonObject) -> JsonObject:
     if "tolerations" in kept:
         kept["tolerations"] = [one for one in kept["tolerations"] if not _is_default(one)]
     return kept
+
+
+def without_rolling_defaults(spec: JsonObject) -> JsonObject:
+    """A workload's spec without bounds of a rolling update that nobody has chosen."""
+    found = dict(spec)
+    for field in ("strategy", "updateStrategy"):
+        strategy = found.get(field)
+        if isinstance(strategy, dict) and strategy.get("rollingUpdate") in ROLLING_DEFAULTS:
+            found[field] = {name: value for name, value in strategy.items() if name != "rollingUpdate"}
+    return found
 
 
 def _is_default(toleration: JsonObject) -> bool:

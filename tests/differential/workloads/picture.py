@@ -43,6 +43,8 @@ def picture(chronicle: Chronicle) -> Picture:
     for text in sentences:
         if not _SCALED.search(text):
             found.setdefault(f"Event {text}", Counter())["said"] += 1
+        if text.split()[2] in intended.SAID_AGAIN:
+            found[f"Event {text}"]["said"] = 1
     for name, way in _ways(sentences).items():
         found[f"Sizes of {name}"] = Counter([orjson.dumps(way).decode()])
     return {key: dict(looks) for key, looks in found.items()}
@@ -106,6 +108,8 @@ def _look(chronicle: Chronicle, obj: JsonObject) -> JsonObject:
     kind, meta, spec = obj["kind"], obj["metadata"], obj.get("spec") or {}
     status: JsonObject = {k: v for k, v in (obj.get("status") or {}).items() if k not in intended.STATUS}
     look: JsonObject = {name: meta.get(name) for name in _METADATA}
+    if kind in intended.LABELLED_BY_TEMPLATE:
+        del look["labels"]
     look["deleting"] = "deletionTimestamp" in meta
     look["owners"] = [_owner(chronicle, owner) for owner in meta.get("ownerReferences") or ()]
     if "observedGeneration" in status:
@@ -141,7 +145,7 @@ def _owner(chronicle: Chronicle, owner: JsonObject) -> str:
 
 
 def _workload_spec(spec: JsonObject) -> JsonObject:
-    found = dict(spec)
+    found = intended.without_rolling_defaults(spec)
     if isinstance(found.get("template"), dict) and "spec" in found["template"]:
         found["template"] = {
             **found["template"],
@@ -193,7 +197,13 @@ def _clean(chronicle: Chronicle, value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
         kept: JsonObject = {}
         for name, entry in value.items():
-            if name in _RESTLESS or name in _PASSING or name.startswith(_FOREIGN) or name == NODE_LABEL:
+            if (
+                name in _RESTLESS
+                or name == intended.TAINT_TIME
+                or name in _PASSING
+                or name.startswith(_FOREIGN)
+                or name == NODE_LABEL
+            ):
                 continue
             found = "some" if name in _ADDRESSES and entry not in ("None", ["None"]) else None
             found = found if found and entry else _clean(chronicle, entry, name)

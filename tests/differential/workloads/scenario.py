@@ -13,7 +13,7 @@ adds the dullest selector, labels and container. `(scenario)` in any text is the
     image: {Deployment/web: "web:2"}                                              kubectl set image
     undo: {Deployment/web: 1}                       kubectl rollout undo; 0 is the revision before
     delete: {Deployment/web: Background}            or Foreground, Orphan
-    delete: {Pod/web-#1-*: 2}                       so many of them
+    delete: {Pod/web-#1-*: 2}                       so many of them; Pod/* are all pods, if there are any
     exit: {Pod/pi-*: {code: 1, number: 1}}          containers end by themselves
     unready: {Pod/web-#1-*: 1}                      and `ready`: readiness probes fail, pass
     power: {a: off}                                 a machine dies, or comes back
@@ -72,9 +72,18 @@ class Scenario:
     """Why the two sides differ for the time being: then the test has to fail."""
 
     @property
-    def kind(self) -> str:
-        """The folder that the file is in, which is the kind it is about."""
+    def folder(self) -> str:
+        """The folder that the file is in: the kind it is about."""
         return self.name.partition("/")[0]
+
+    @property
+    def waits_s(self) -> float:
+        """Seconds that it lets pass, about; a full minute counts as one."""
+        return sum(
+            60.0 if verb == "minute" else float(value) if verb == "wait" else 1.0
+            for step in self.steps
+            for verb, value in step
+        )
 
 
 class Malformed(ValueError):
