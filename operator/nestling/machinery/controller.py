@@ -21,10 +21,12 @@ class Route:
     """Which keys of a controller a change concerns, and how long to gather more of the same before looking.
 
     `delay_s` is for followers that only add up (a count in a status): many changes within it make one look.
+    `delay`, in its place, is for what a change puts off; it gives seconds.
     """
 
     keys: Callable[[View, Change], Iterable[Key]]
     delay_s: float = 0.0
+    delay: Callable[[View, Change], float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

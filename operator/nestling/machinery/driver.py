@@ -132,8 +132,9 @@ class ControllerDriver:
         view = View(self._cache, change.key.cluster, self._clock.now())
         for route in routes:
             for key in route.keys(view, change):
-                if route.delay_s:
-                    self.queue.add_after(key, route.delay_s)
+                delay_s = route.delay_s if route.delay is None else route.delay(view, change)
+                if delay_s:
+                    self.queue.add_after(key, delay_s)
                 else:
                     self.queue.add(key)
         self._alarm.ring()

@@ -24,8 +24,10 @@ from nestling.controllers import (
     replication,
     stale_disruption,
     taint_eviction,
+    ttl_after_finished,
     zone_eviction,
 )
+from nestling.controllers.cron_job import reconcile as cron_job
 from nestling.controllers.deployment import routes as deployment
 from nestling.controllers.job import orphan as job_orphan
 from nestling.controllers.job import routes as job
@@ -143,6 +145,8 @@ ROLES: Final[Mapping[str, Role]] = {
                 stale_disruption.CONTROLLER,
                 job.CONTROLLER,
                 job_orphan.CONTROLLER,
+                cron_job.CONTROLLER,
+                ttl_after_finished.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

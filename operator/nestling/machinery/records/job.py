@@ -52,6 +52,8 @@ class Job(Record):
     suspended: bool
     only_failed: bool
     """Whether a pod is replaced only when it has ended (podReplacementPolicy Failed)."""
+    scheduled_at: float | None
+    """The moment that a CronJob made it for."""
     selector: Selector
     template_labels: Mapping[str, str]
     managed_by: str
@@ -100,6 +102,7 @@ class Job(Record):
             ttl_s=limit(spec.get("ttlSecondsAfterFinished")),
             suspended=spec.get("suspend") is True,
             only_failed=(spec.get("podReplacementPolicy") or policy) == "Failed",
+            scheduled_at=_time(_object(obj["metadata"].get("annotations")).get(SCHEDULED_AT)),
             selector=_selector(spec, fields["uid"]),
             template_labels=labels_of(template),
             managed_by=str(spec.get("managedBy") or ""),
