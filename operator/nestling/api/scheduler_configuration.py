@@ -12,11 +12,10 @@ from typing import Annotated, Any, Final, Literal
 from annotated_types import MaxLen, MinLen
 from pydantic import Field, ValidationError
 
+from nestling.api.duration import seconds_of_duration
 from nestling.api.json import JsonObject
 from nestling.api.schema import Count, Keywords, NonNegativeLong, PositiveLong, Schema, Text
 
-API_VERSION: Final = "kubescheduler.config.k8s.io/v1"
-KIND: Final = "KubeSchedulerConfiguration"
 DEFAULT_NAME: Final = "default-scheduler"
 LARGEST_WEIGHT: Final = 100_000  # a sum of 64 such scores of up to 100 fits 32 bits
 Percentage = Annotated[int, Field(ge=0, le=100), Keywords(format="int32")]
@@ -259,25 +258,6 @@ def _extender_faults(extenders: list[Extender]) -> Iterator[str]:
             managed.add(resource.name)
     if len(binders) > 1:
         yield f"extenders[{binders[1]}].bindVerb: only one can bind, and extenders[{binders[0]}] does already"
-
-
-_UNITS: Final[Mapping[str, float]] = {"ms": 0.001, "us": 1e-6, "ns": 1e-9, "h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-def seconds_of_duration(text: str) -> float:
-    """Seconds of a Go duration such as 1m30s or 500ms. Raises ValueError for anything else, and for none."""
-    rest, total = text, 0.0
-    while rest:
-        digits = len(rest) - len(rest.lstrip("0123456789."))
-        unit = next((unit for unit in _UNITS if rest[digits:].startswith(unit)), "")
-        try:
-            total += float(rest[:digits]) * _UNITS[unit]
-        except (KeyError, ValueError):
-            raise ValueError(f"{text!r} is no duration such as 5s or 500ms") from None
-        rest = rest[digits + len(unit) :]
-    if total <= 0:
-        raise ValueError(f"{text!r} is no time to wait: give it more than nothing")
-    return total
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

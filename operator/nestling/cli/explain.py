@@ -112,6 +112,7 @@ def _show(found: Explanation, now: dt.datetime, *, wide: bool) -> None:
         ("Pod", found.pod),
         ("Status", Toned(found.phase, _tone(found))),
         ("Node", found.node or "<none>"),
+        *([("Nominated", found.nominated)] if found.nominated else []),
         ("Why", found.sentence),
     ]
     if found.next_step:
@@ -135,6 +136,11 @@ def _show(found: Explanation, now: dt.datetime, *, wide: bool) -> None:
         "Best nodes",
         (Column("NODE"), Column("SCORE", right=True), Column("BEHIND", right=True), Column("")),
         [_scored(one, scored[0], found.node) for one in scored],
+    )
+    _section_table(
+        "Score of the chosen node",
+        (Column("PLUGIN"), Column("SCORE", right=True)),
+        [(one.plugin, str(one.score)) for one in sorted(found.scores, key=lambda one: -one.score)],
     )
     _section_table(
         "Containers",

@@ -55,6 +55,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Score:
+    """What one plugin gave the chosen node, its weight included."""
+
+    plugin: str
+    score: int
+
+
+@dataclass(frozen=True, slots=True)
 class Container:
     """What one container does right now."""
 
@@ -95,6 +103,7 @@ class Explanation:
     host_namespace: str
     phase: str
     node: str
+    nominated: str
     sentence: str
     next_step: str
     attempts: int
@@ -102,6 +111,7 @@ class Explanation:
     feasible: int
     reasons: tuple[Reason, ...]
     candidates: tuple[Candidate, ...]
+    scores: tuple[Score, ...]
     containers: tuple[Container, ...]
     conditions: tuple[Condition, ...]
     events: tuple[Happening, ...]
@@ -134,6 +144,7 @@ def explain(pod: JsonObject, events: Sequence[JsonObject]) -> Explanation:
         host_namespace=key.cluster,
         phase=_phase(pod),
         node=node,
+        nominated="" if node else str(status.get("nominatedNodeName") or ""),
         sentence=sentence,
         next_step=next_step or next((one.advice for one in reasons if one.advice), ""),
         attempts=int(found.get("attempts") or 0),
@@ -141,6 +152,9 @@ def explain(pod: JsonObject, events: Sequence[JsonObject]) -> Explanation:
         feasible=int(found.get("feasible") or 0),
         reasons=reasons,
         candidates=_candidates(found),
+        scores=tuple(
+            Score(str(one.get("plugin")), int(one.get("score") or 0)) for one in _objects(found.get("scores"))
+        ),
         containers=containers,
         conditions=conditions,
         events=tuple(_happenings(events)),

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from nestling.cli.problem import Problem
+from nestling.cli.scheduler_setup import scheduler_setup
 
 
 class RoleName(StrEnum):
@@ -63,6 +64,10 @@ def run(
     ] = True,
     lease_namespace: Annotated[str, typer.Option(help="Host namespace of the leader Leases.")] = "",
     shard: Annotated[str, typer.Option(help="Name of this kubelet shard.")] = "0",
+    scheduler_config: Annotated[
+        Path | None,
+        typer.Option(help="KubeSchedulerConfiguration: profiles, plugin arguments and extenders."),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="How much to log.")] = LogLevel.INFO,
     log_format: Annotated[
         LogFormat, typer.Option(help="Colour on a terminal, JSON elsewhere, or as told.")
@@ -91,6 +96,7 @@ def run(
         elect=leader_elect,
         lease_namespace=lease_namespace,
         shard=shard,
+        scheduler=scheduler_setup(scheduler_config) if scheduler_config is not None else None,
     )
     chosen = [ROLES[name.value] for name in (roles or list(RoleName))]
     login = log_in(kubeconfig, context, long_lived=True)

@@ -1,6 +1,7 @@
 """`nestling schedule`: where would these pods go? Manifests in, verdicts out, nothing written anywhere."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -28,6 +29,8 @@ COLUMNS: Final = (
     Column("MESSAGE"),
     Column("RUNNERS-UP", wide=True),
     Column("REFUSED", wide=True),
+    Column("NOMINATED", wide=True),
+    Column("VICTIMS", wide=True),
 )
 TONES: Final[dict[str, output.Tone]] = {"scheduled": "good", "unschedulable": "bad", "error": "bad"}
 _FEW: Final = 5
@@ -43,6 +46,12 @@ def schedule(
             "--pods", help="Pod manifests, and PriorityClasses: file, directory or -; may be repeated."
         ),
     ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="KubeSchedulerConfiguration: profiles and plugin arguments; extenders are not asked."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Decides between nodes of equal score.")] = 0,
     form: OutputOption = Format.TABLE,
     no_headers: NoHeadersOption = False,
@@ -65,13 +74,18 @@ def schedule(
             output.warn(f"{one.place}: {title(one.value)} is neither a Node nor a Pod, and is ignored")
     if not wanted_pods:
         raise Problem(f"{', '.join(pods)} holds no Pod", next_step="give --pods a file with Pod manifests")
+    from nestling.cli.scheduler_setup import scheduler_setup
     from nestling.scheduler import offline  # numpy and the plugins: not for --help
 
+    setup = scheduler_setup(config) if config is not None else None
+    if setup is not None and setup.extenders:
+        output.warn(f"{config} names extenders, and none of them is asked")
     verdicts = offline.schedule(
         wanted_nodes,
         wanted_pods,
         priority_classes=classes,
         seed=seed,
+        setup=setup,
     )
     _print(verdicts, form, headers=not no_headers)
     broken = [one for one in verdicts if one.result == "error"]
@@ -126,4 +140,6 @@ def _row(one: "Verdict") -> tuple[Cell, ...]:
         one.message,
         runners or "<none>",
         (f"{refused}; and {more} more" if more > 0 else refused) or "<none>",
+        one.nominated or "<none>",
+        ", ".join(one.victims) or "<none>",
     )

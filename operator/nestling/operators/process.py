@@ -33,6 +33,7 @@ from nestling.monitoring.server import MetricsServer
 from nestling.operators.feed import Feed, Hub
 from nestling.operators.roles import Role, Setting
 from nestling.operators.supervisor import Supervisor
+from nestling.scheduler.configuration import Setup
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ class Options:
     """How to run. `clusters` are host namespaces, none means all.
 
     `metrics_port` 0 picks a free port, None serves no metrics. `shard` tells kubelet processes apart.
+    `scheduler` says how pods are placed where a VirtualCluster does not; None is the default profile.
     """
 
     clusters: Sequence[str] = ()
@@ -61,6 +63,7 @@ class Options:
     shard: str = "0"
     connections: int = 32
     events_per_s: float = 50.0
+    scheduler: Setup | None = None
 
 
 @dataclass(slots=True)
@@ -198,7 +201,9 @@ class Process:
     def _drivers(self, role: Role, gate: asyncio.Event | None) -> Sequence[Driver]:
         """The role's loops, told of everything the cache holds by now."""
         drivers: list[Driver] = []
-        setting = Setting(self.cache, self._clock, self.registry, self._options.shard)
+        setting = Setting(
+            self.cache, self._clock, self.registry, self._options.shard, self._options.scheduler
+        )
         for controller in role.controllers:
             queue = self.queues[controller.name] = Queue(
                 self._clock, metrics=self.metrics.queue(controller.name), lane=controller.lane

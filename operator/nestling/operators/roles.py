@@ -53,18 +53,21 @@ from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.network import endpoint_slice, service
+from nestling.scheduler.configuration import Setup
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import SchedulerMetrics
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a machine is born into: the process's cache, clock and metrics registry, and its shard."""
+    """What a machine is born into: the process's cache, clock and metrics registry, its shard, and how pods
+    are placed if not by the default profile."""
 
     cache: Cache
     clock: Clock
     registry: CollectorRegistry
     shard: str
+    scheduler: Setup | None = None
 
 
 Machines = Callable[[Setting], Sequence[tuple[Machine, Sequence[Kind]]]]
@@ -87,7 +90,7 @@ class Role:
 
 def _scheduler(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
     metrics = SchedulerMetrics(setting.registry)
-    machine = SchedulerMachine(now=setting.clock.now, recorder=metrics)
+    machine = SchedulerMachine(now=setting.clock.now, recorder=metrics, setup=setting.scheduler)
     metrics.watch(machine.pending)
     return [(machine, SchedulerMachine.kinds)]
 

@@ -14,45 +14,8 @@ import numpy as np
 
 from nestling.scheduler.engine import RUNNERS_UP, Decision, PendingPod, Scheduler, Scored
 from nestling.scheduler.explain import NO_OVERLAY, Overlay, explain
-from nestling.scheduler.nominator import Nominator
-from nestling.scheduler.queue import QueuedPod
 from nestling.scheduler.standing import REFUSED, Standing
 from nestling.scheduler.table import BoolArray
-from nestling.scheduler.whatif import PASSES, Tally, refused_with_guests
-
-
-def nominations(pod: QueuedPod, standing: Standing, nominator: Nominator) -> Overlay:
-    """Rows that pods nominated there keep this pod from, with the filter that refuses and its code.
-
-    The pod has to fit with them and without them; they are those at least as important as itself.
-    """
-    if not len(nominator) or standing.rejection is not None:
-        return NO_OVERLAY
-    nodes = standing.nodes
-    rows: list[int] = []
-    guests: list[list[QueuedPod]] = []
-    for node in nominator.nodes():
-        row = nodes.row_of.get(node)
-        if row is None or not nodes.alive[row] or standing.place(row) is None:
-            continue
-        others = nominator.yields_to(node, pod)
-        if others:
-            rows.append(row)
-            guests.append(others)
-    if not rows:
-        return NO_OVERLAY
-    tally = Tally(len(rows), (guest.pods for some in guests for guest in some))
-    for place, some in enumerate(guests):
-        for guest in some:
-            tally.add(place, guest.pods)
-    found = refused_with_guests(
-        standing, np.array(rows, np.intp), tally.classes, np.zeros_like(tally.counts), tally.counts
-    )
-    return {
-        row: (found.plugin(place), int(found.codes[place]))
-        for place, row in enumerate(rows)
-        if found.which[place] != PASSES
-    }
 
 
 def feasible(standing: Standing, overlay: Overlay) -> BoolArray:

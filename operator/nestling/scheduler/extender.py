@@ -10,15 +10,14 @@ Source: Kubernetes 1.37, pkg/scheduler/extender.go and k8s.io/kube-scheduler/ext
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import numpy as np
 import orjson
 
+from nestling.api.duration import seconds_of_duration
 from nestling.api.json import JsonObject, JsonValue
 from nestling.api.kinds import NODE, POD
-from nestling.api.scheduler_configuration import Extender as Settings
-from nestling.api.scheduler_configuration import seconds_of_duration
 from nestling.machinery.controller import Answer
 from nestling.machinery.errors import NestlingError
 from nestling.machinery.plan import Ask, Tls
@@ -31,6 +30,9 @@ from nestling.scheduler.queue import QueuedPod
 from nestling.scheduler.residents import Resident, Residents
 from nestling.scheduler.standing import Standing
 from nestling.scheduler.table import BoolArray, IntArray, NodeTable, Rows
+
+if TYPE_CHECKING:  # pydantic stays out of processes that read no configuration file
+    from nestling.api.scheduler_configuration import Extender as Settings
 
 HIGHEST: Final = 10
 SCALE: Final = 10  # an extender scores 0..10, the scheduler 0..100
@@ -107,7 +109,7 @@ class Extender:
     tls: Tls | None = None
 
     @classmethod
-    def of(cls, settings: Settings) -> "Extender":
+    def of(cls, settings: "Settings") -> "Extender":
         """From the configuration, which has been checked."""
         return cls(
             settings.url_prefix,
@@ -301,7 +303,7 @@ def native_node(body: JsonObject) -> JsonObject:
     return {**body, "apiVersion": NODE.native_api_version, "kind": NODE.native, "metadata": meta}
 
 
-def _tls(settings: Settings) -> Tls | None:
+def _tls(settings: "Settings") -> Tls | None:
     found = settings.tls_config
     if found is None:
         return Tls(insecure=True) if settings.enable_https else None

@@ -8,6 +8,7 @@ Source: Kubernetes 1.37, pkg/scheduler/schedule_one.go (schedulingAlgorithm, sch
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 from zlib import crc32
 
@@ -16,7 +17,7 @@ import numpy as np
 from nestling.api.json import JsonObject
 from nestling.machinery.controller import Answer
 from nestling.machinery.plan import Ask
-from nestling.scheduler.choice import choose, feasible, names_of, nominations, only_node
+from nestling.scheduler.choice import choose, feasible, names_of, only_node
 from nestling.scheduler.engine import Decision, PendingPod, Scheduler
 from nestling.scheduler.explain import Overlay
 from nestling.scheduler.extender import Extender, ExtenderFault, ExtenderFilter, Refusals
@@ -26,6 +27,7 @@ from nestling.scheduler.queue import QueuedPod
 from nestling.scheduler.residents import Residents
 from nestling.scheduler.standing import Standing
 from nestling.scheduler.table import BoolArray
+from nestling.scheduler.yielding import Yielding
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Judge:
         self._preemption = preemption
         self._nominator = nominator
         self._residents = residents
+        self._yielding = Yielding(nominator)
         self._node_of = node_of
 
     def judge(self, pod: QueuedPod, args: PreemptionArgs | None) -> Asking:
@@ -99,6 +102,8 @@ class Judge:
         standing, overlay, mask = self._now(engine, pod)
         if pod.nominated:
             alone = only_node(standing, mask, pod.nominated)
+            if alone is not None and not extenders:
+                return choose(engine, wish, standing, alone, overlay), overlay
             if alone is not None:
                 refused = yield from self._filter(pod, extenders, [pod.nominated])
                 standing, overlay, mask = self._now(engine, pod)
@@ -120,7 +125,7 @@ class Judge:
     ) -> tuple[Standing, Overlay, BoolArray]:
         """Where the pod could go as things stand, without the nodes that extenders have refused."""
         standing = engine.standing(pod.pods)
-        overlay = nominations(pod, standing, self._nominator)
+        overlay = self._yielding.overlay(pod, standing)
         if refused is not None and refused.nodes:
             said = ExtenderFilter(refused).overlay(standing)
             mask = feasible(standing, {**said, **overlay})
@@ -191,7 +196,7 @@ class Judge:
                     return Fruitless(str(fault))
             if not found:
                 return Fruitless("no candidate node for preemption")
-        return min(found, key=lambda candidate: candidate.rank)
+        return min(found, key=attrgetter("rank"))
 
 
 def wish_name(pod: QueuedPod) -> bytes:

@@ -10,7 +10,7 @@ Source: Kubernetes 1.37, pkg/scheduler/eventhandlers.go, schedule_one.go and bac
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -23,10 +23,12 @@ from nestling.machinery.errors import Conflict
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Patch, Plan
 from nestling.machinery.records.base import Record
+from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
 from nestling.scheduler import plans
 from nestling.scheduler.budgets import Budgets
+from nestling.scheduler.configuration import Configuration, Setup
 from nestling.scheduler.engine import Decision, PendingPod, Scheduler
 from nestling.scheduler.evictions import Eviction, Evictions
 from nestling.scheduler.explain import Refusal, sentence
@@ -39,10 +41,10 @@ from nestling.scheduler.metrics import Laps, Recorder
 from nestling.scheduler.nodes import facts_of, what_changed
 from nestling.scheduler.nominator import Nominator
 from nestling.scheduler.podclass import Classes, PodClass
-from nestling.scheduler.preemption import Candidate, Fruitless, Preemption
+from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, found_room
 from nestling.scheduler.priority import PriorityClasses
 from nestling.scheduler.profiles import FullProfile
-from nestling.scheduler.queue import Backoff, Flight, Place, QueuedPod, SchedulingQueue
+from nestling.scheduler.queue import Flight, Place, QueuedPod, SchedulingQueue
 from nestling.scheduler.residents import Resident, Residents
 from nestling.scheduler.table import NodeTable
 
@@ -70,17 +72,16 @@ class Lane:
     def __init__(
         self,
         cluster: str,
-        profiles: Mapping[str, FullProfile],
+        setup: Setup,
         recorder: Recorder,
         timer: Callable[[], float],
         *,
         classes: Classes | None = None,
-        extenders: Sequence[Extender] = (),
-        backoff: Backoff | None = None,
     ) -> None:
         self.cluster = cluster
         self.nodes = NodeTable()
-        self.queue = SchedulingQueue(backoff)
+        self.queue = SchedulingQueue(setup.backoff)
+        self.configuration = Configuration(setup)
         self.priorities = PriorityClasses()
         self.budgets = Budgets()
         self.residents = Residents()
@@ -97,6 +98,7 @@ class Lane:
         self._laps = Laps(cluster, recorder, timer)
         self._node_records: dict[str, Node] = {}
         self._preemption = Preemption(self.residents, self.nominator, self.budgets)
+        self.nominator.listeners.append(lambda node: self._preemption.forget(self.nodes.row_of.get(node)))
         self._evictions = Evictions(self.residents)
         self._judge = Judge(
             self._engines,
@@ -104,7 +106,7 @@ class Lane:
             self.nominator,
             self.residents,
             lambda name: record.body if (record := self._node_records.get(name)) is not None else None,
-            extenders,
+            setup.extenders,
         )
         self.hints = Hints(cluster, self.queue, self._engines, self.residents, recorder)
         self._untold: deque[QueuedPod] = deque()
@@ -113,7 +115,7 @@ class Lane:
         self._consulting: _Consultation | None = None
         self._line: deque[_Consultation] = deque()
         self._answers: deque[tuple[_Consultation, Outcome]] = deque()
-        self.configure(profiles, self.queue.backoff, 0.0)
+        self._configure(0.0)
 
     @property
     def empty(self) -> bool:
@@ -140,9 +142,16 @@ class Lane:
 
     # -- what changes --
 
-    def configure(self, profiles: Mapping[str, FullProfile], backoff: Backoff, now: float) -> None:
-        """Take other profiles into force; pods that wait under a changed one are tried anew."""
-        self.queue.backoff = backoff
+    def cluster_changed(self, record: Cluster | None, now: float) -> None:
+        """The VirtualCluster came, changed or went: its seed, its profiles."""
+        self.seed = record.settings.seed if record is not None else 0
+        self.configuration.take(record)
+        self._configure(now)
+
+    def _configure(self, now: float) -> None:
+        """Put into force what is configured; pods that wait under a changed profile are tried anew."""
+        profiles = self.configuration.profiles
+        self.queue.backoff = self.configuration.backoff
         changed = {name for name, profile in profiles.items() if self._profiles.get(name) is not profile}
         gone = self._profiles.keys() - profiles.keys()
         self._profiles = dict(profiles)
@@ -231,6 +240,11 @@ class Lane:
         """Try one pod: whether there was one to try, and the plan for it, if anything is to be written."""
         if self._outbox:
             return True, self._outbox.popleft()
+        due_at = self.configuration.due_at
+        if due_at is not None and due_at <= now:
+            plan = self.configuration.tell(now)
+            if plan is not None:
+                return True, self._send(plan, self.configuration.told)
         if self.hints.due:
             self.hints.wake(now)
         if self._answers:
@@ -279,7 +293,8 @@ class Lane:
             return 0.0
         if self._line and self._consulting is None:
             return 0.0
-        return self.queue.wake_at()
+        times = [at for at in (self.queue.wake_at(), self.configuration.due_at) if at is not None]
+        return min(times, default=None)
 
     # -- pods --
 
@@ -517,7 +532,10 @@ class Lane:
             self._recorder.attempted(
                 self.cluster, pod.profile, "error", now - pod.started_at, pod.algorithm_s
             )
-            self._fail(pod, Decision(decision.pod, decision.nodes, error=f"binding rejected: {fault}"), now)
+            wrong = Decision(decision.pod, decision.nodes, error=f"binding rejected: {fault}")
+            plan = self._fail(pod, wrong, now)
+            if plan is not None:
+                self._outbox.append(plan)
             return
         self._scheduled(pod, decision.node, now)
         said = plans.scheduled(pod, decision.node, pod.profile)
@@ -545,11 +563,8 @@ class Lane:
         )
         match room:
             case Candidate():
-                victims = len(room.victims)
-                self._recorder.preempted(self.cluster, victims)
-                refusal = refusal.and_then(
-                    f"found a potential placement for pod on node {room.node}, preempting {victims} victims"
-                )
+                self._recorder.preempted(self.cluster, len(room.victims))
+                refusal = refusal.and_then(found_room(room))
                 self._nominate(pod, room.node)
                 self._yield_to(pod, room.node)
                 self._evictions.plan(pod, room)

@@ -9,7 +9,6 @@ Source: Kubernetes 1.37, pkg/scheduler/scheduler.go and eventhandlers.go.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, cast
 
 from nestling.api.kinds import CLUSTER, NODE, POD, POD_DISRUPTION_BUDGET, PRIORITY_CLASS
@@ -19,30 +18,13 @@ from nestling.machinery.plan import Plan
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
-from nestling.scheduler.extender import Extender
+from nestling.scheduler.configuration import Setup
 from nestling.scheduler.lane import Lane
 from nestling.scheduler.metrics import Pending, Recorder, Silent
 from nestling.scheduler.podclass import Classes
-from nestling.scheduler.profiles import FullProfile, default_profile
-from nestling.scheduler.queue import Backoff, Place
+from nestling.scheduler.queue import Place
 
 BATCH: Final = 256  # pods decided per step: about 20 ms of work, so that the driver's loop stays responsive
-
-
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What holds for all clusters unless their VirtualCluster says otherwise: profiles by name, extenders,
-    back-off."""
-
-    profiles: Mapping[str, FullProfile]
-    extenders: tuple[Extender, ...] = ()
-    backoff: Backoff = field(default_factory=Backoff)
-
-    @classmethod
-    def plain(cls) -> "Setup":
-        """The default scheduler alone."""
-        profile = default_profile()
-        return cls({profile.name: profile})
 
 
 class SchedulerMachine:
@@ -84,7 +66,7 @@ class SchedulerMachine:
             case POD_DISRUPTION_BUDGET.plural:
                 lane.budget_changed(change.key, change.new)
             case CLUSTER.plural:
-                lane.seed = change.new.settings.seed if isinstance(change.new, Cluster) else 0
+                lane.cluster_changed(cast("Cluster | None", change.new), self._now())
             case _:
                 pass
         if change.new is None and lane.empty and not lane.seed:
@@ -153,12 +135,10 @@ class SchedulerMachine:
         if lane is None:
             lane = self._lanes[cluster] = Lane(
                 cluster,
-                self._setup.profiles,
+                self._setup,
                 self._recorder,
                 self._timer,
                 classes=self._classes,
-                extenders=self._setup.extenders,
-                backoff=self._setup.backoff,
             )
             self._turn.append(lane)
         return lane

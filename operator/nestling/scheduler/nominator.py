@@ -5,7 +5,7 @@ The nomination in memory comes before the one in the pod's status, so that nobod
 Source: Kubernetes 1.37, pkg/scheduler/backend/queue/nominator.go and framework/runtime (addGENominatedPods).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from nestling.machinery.names import Key
@@ -15,9 +15,10 @@ _NOBODY: Final[Mapping[Key, QueuedPod]] = {}
 
 
 class Nominator:
-    """Nominations of one cluster, by node."""
+    """Nominations of one cluster, by node. Whoever keeps something derived from them adds a listener."""
 
     def __init__(self) -> None:
+        self.listeners: list[Callable[[str], None]] = []
         self._by_node: dict[str, dict[Key, QueuedPod]] = {}
 
     def __len__(self) -> int:
@@ -37,6 +38,11 @@ class Nominator:
         pod.nominated = node
         if node:
             self._by_node.setdefault(node, {})[pod.key] = pod
+        for changed in self.listeners:
+            if before:
+                changed(before)
+            if node:
+                changed(node)
         return before
 
     def yields_to(self, node: str, pod: QueuedPod) -> list[QueuedPod]:
@@ -46,6 +52,10 @@ class Nominator:
             for other in self._by_node.get(node, _NOBODY).values()
             if other.priority >= pod.priority and other is not pod
         ]
+
+    def at_least(self, node: str, priority: int) -> list[QueuedPod]:
+        """Pods nominated to a node that are as important as this priority, or more."""
+        return [one for one in self._by_node.get(node, _NOBODY).values() if one.priority >= priority]
 
     def below(self, node: str, priority: int) -> list[QueuedPod]:
         """Pods nominated to a node that are less important than this priority."""

@@ -2,8 +2,9 @@
 
 Native Nodes and Pods go in, or virtual ones. Pods that have a node count as running there; the others are
 placed one after the other, higher priority first, each on top of the ones before it. Every verdict names the
-feasible nodes with their scores and the refused ones with their reasons. What cannot be read gets a sentence
-instead of an exception.
+feasible nodes with their scores and the refused ones with their reasons; who finds no node is told who would
+have to go, though nobody is: later pods see things as they are, and leave that room alone. What cannot be
+read gets a sentence instead of an exception.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,16 +13,26 @@ from typing import Final, Literal, TypeAlias
 
 from nestling.api.json import JsonObject, JsonValue
 from nestling.api.kinds import POD
-from nestling.machinery.names import DEFAULT_NAMESPACE, key_of
-from nestling.machinery.records.pod import TERMINAL_PHASES
-from nestling.scheduler.engine import PendingPod, Scheduler
-from nestling.scheduler.explain import NodeRefusal, refused_nodes
+from nestling.machinery.names import DEFAULT_NAMESPACE, host_name, key_of
+from nestling.machinery.records.pod import TERMINAL_PHASES, Pod
+from nestling.scheduler.budgets import Budgets
+from nestling.scheduler.choice import feasible
+from nestling.scheduler.configuration import Setup
+from nestling.scheduler.engine import Scheduler
+from nestling.scheduler.explain import NodeRefusal, Refusal, refused_nodes
 from nestling.scheduler.framework import DEFAULT_SCHEDULER
+from nestling.scheduler.judge import Judge, Judgement
 from nestling.scheduler.nodes import read_taints
+from nestling.scheduler.nominator import Nominator
+from nestling.scheduler.podclass import Classes
+from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, found_room
 from nestling.scheduler.priority import PriorityClasses
+from nestling.scheduler.queue import QueuedPod
+from nestling.scheduler.residents import Resident, Residents
 from nestling.scheduler.resources import allocatable
 from nestling.scheduler.standing import Standing
-from nestling.scheduler.table import NodeFacts
+from nestling.scheduler.table import BoolArray, NodeFacts, NodeTable
+from nestling.scheduler.yielding import Yielding
 
 Result: TypeAlias = Literal["scheduled", "unschedulable", "error", "gated", "ignored"]
 
@@ -41,7 +52,10 @@ class NodeScore:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one pending pod. `feasible` is ordered best first, `refused` by node name."""
+    """What became of one pending pod. `feasible` is ordered best first, `refused` by node name.
+
+    `nominated` is the node where room can be made for it, by the going of `victims`.
+    """
 
     namespace: str
     name: str
@@ -51,6 +65,8 @@ class Verdict:
     nodes: int = 0
     feasible: tuple[NodeScore, ...] = ()
     refused: tuple[NodeRefusal, ...] = ()
+    nominated: str = ""
+    victims: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The verdict as JSON."""
@@ -59,6 +75,7 @@ class Verdict:
         found["refused"] = [
             {"node": one.node, "plugin": one.plugin, "reasons": list(one.reasons)} for one in self.refused
         ]
+        found["victims"] = list(self.victims)
         return found
 
 
@@ -71,7 +88,35 @@ class _Candidate:
     spec: JsonObject = field(default_factory=dict[str, object])
     meta: JsonObject = field(default_factory=dict[str, object])
     priority: int = 0
+    preempts: bool = True
     error: str = ""
+
+
+class _Cluster:
+    """Nodes and pods as the manifests have them, and whoever judges by them."""
+
+    def __init__(self, setup: Setup, seed: int) -> None:
+        self.nodes = NodeTable()
+        self.classes = Classes()
+        self.residents = Residents()
+        self.nominator = Nominator()
+        self.yielding = Yielding(self.nominator)
+        self.profiles = setup.profiles
+        self.engines = {
+            name: Scheduler(profile=profile, seed=seed, classes=self.classes, nodes=self.nodes)
+            for name, profile in setup.profiles.items()
+        }
+        self.preemption = Preemption(self.residents, self.nominator, Budgets())
+        self._judge = Judge(self.engines, self.preemption, self.nominator, self.residents, lambda _name: None)
+
+    def judge(self, pod: QueuedPod) -> Judgement:
+        """The judgement on one pod. No extender is asked: they might do more than answer."""
+        try:
+            next(self._judge.judge(pod, self.profiles[pod.profile].around.preemption))
+        except StopIteration as stop:
+            found: Judgement = stop.value
+            return found
+        raise AssertionError("somebody is to be asked, although there is nobody")
 
 
 def schedule(
@@ -80,51 +125,114 @@ def schedule(
     *,
     priority_classes: Iterable[JsonObject] = (),
     seed: int = 0,
-    scheduler_name: str = DEFAULT_SCHEDULER,
+    setup: Setup | None = None,
 ) -> list[Verdict]:
     """A verdict for every pending pod, in the order of scheduling: by priority, then as given."""
-    engine = Scheduler(seed=seed)
-    unread = [refusal for node in _items(nodes) if (refusal := _put(engine, node)) is not None]
+    cluster = _Cluster(setup if setup is not None else Setup.plain(), seed)
+    unread = [refusal for node in _items(nodes) if (refusal := _put(cluster, node)) is not None]
     classes = _classes(priority_classes)
-    pending = [pod for one in _items(pods) if (pod := _read(engine, one, classes)) is not None]
+    pending = [pod for one in _items(pods) if (pod := _read(cluster, one, classes)) is not None]
     pending.sort(key=lambda pod: -pod.priority)
-    return [_verdict(engine, pod, unread, scheduler_name) for pod in pending]
+    return [_verdict(cluster, pod, unread) for pod in pending]
 
 
-def _verdict(engine: Scheduler, pod: _Candidate, unread: list[NodeRefusal], scheduler_name: str) -> Verdict:
+def _verdict(cluster: _Cluster, pod: _Candidate, unread: list[NodeRefusal]) -> Verdict:
     if pod.error:
         return Verdict(pod.namespace, pod.name, "error", pod.error)
-    theirs = pod.spec.get("schedulerName") or DEFAULT_SCHEDULER
-    if theirs != scheduler_name:
-        return Verdict(pod.namespace, pod.name, "ignored", f"left to scheduler {str(theirs)[:253]!r}")
+    theirs = str(pod.spec.get("schedulerName") or DEFAULT_SCHEDULER)
+    if theirs not in cluster.engines:
+        return Verdict(pod.namespace, pod.name, "ignored", f"left to scheduler {theirs[:253]!r}")
     gates = pod.spec.get("schedulingGates")
     if gates:
         return Verdict(pod.namespace, pod.name, "gated", f"waiting for scheduling gates: [{_names(gates)}]")
-    pods = engine.classes.of(pod.spec, meta=pod.meta, namespace=pod.namespace)
-    wish = PendingPod(f"{pod.namespace}/{pod.name}", pods)
-    if wish.pods.malformed:
-        return Verdict(pod.namespace, pod.name, "error", wish.pods.malformed, nodes=engine.nodes.count)
-    standing = engine.standing(wish.pods)
-    feasible = tuple(sorted(_scores(standing), key=lambda one: (-one.score, one.node)))
-    refused = tuple(sorted([*refused_nodes(standing), *unread]))
-    decision = engine.place([wish])[0]
+    pods = cluster.classes.of(pod.spec, meta=pod.meta, namespace=pod.namespace)
+    if pods.malformed:
+        return Verdict(pod.namespace, pod.name, "error", pods.malformed, nodes=cluster.nodes.count)
+    queued = QueuedPod(
+        _record(pod.namespace, pod.name, pod.meta, pod.spec),
+        pods,
+        pod.priority,
+        0.0,
+        profile=theirs,
+        preempts=pod.preempts,
+    )
+    standing = cluster.engines[theirs].standing(pods)
+    overlay = cluster.yielding.overlay(queued, standing)
+    mask = feasible(standing, overlay)
+    scores = tuple(sorted(_scores(standing, mask), key=lambda one: (-one.score, one.node)))
+    refused = tuple(sorted([*refused_nodes(standing, overlay), *unread]))
+    judgement = cluster.judge(queued)
+    decision = judgement.decision
     if decision.refusal is not None:
-        result, message = "unschedulable", decision.refusal.message
-        return Verdict(pod.namespace, pod.name, result, message, nodes=decision.nodes, refused=refused)
-    feasible = tuple(sorted(feasible, key=lambda one: one.node != decision.node))
+        return _refused(cluster, queued, judgement, decision.refusal, refused)
+    cluster.nodes.add_pod(decision.node, pods)
+    best = tuple(sorted(scores, key=lambda one: one.node != decision.node))
     message = f"Successfully assigned {pod.namespace}/{pod.name} to {decision.node}"
     return Verdict(
-        pod.namespace, pod.name, "scheduled", message, decision.node, decision.nodes, feasible, refused
+        pod.namespace, pod.name, "scheduled", message, decision.node, decision.nodes, best, refused
     )
 
 
-def _scores(standing: Standing) -> Iterator[NodeScore]:
-    for place in standing.feasible.nonzero()[0].tolist():
+def _refused(
+    cluster: _Cluster,
+    pod: QueuedPod,
+    judgement: Judgement,
+    refusal: Refusal,
+    refused: tuple[NodeRefusal, ...],
+) -> Verdict:
+    """The verdict on a pod without a node: who would have to go, if that helps, and what those after it yield
+    to."""
+    victims: tuple[str, ...] = ()
+    nominated = ""
+    match judgement.room:
+        case Candidate() as room:
+            nominated = room.node
+            victims = tuple(victim.key.display for victim in room.victims)
+            refusal = refusal.and_then(found_room(room))
+            cluster.nominator.nominate(pod, nominated)
+        case Fruitless() as nothing:
+            refusal = refusal.and_then(nothing.message)
+        case None:
+            pass
+    return Verdict(
+        pod.key.namespace,
+        pod.key.name,
+        "unschedulable",
+        refusal.message,
+        nodes=refusal.nodes,
+        refused=refused,
+        nominated=nominated,
+        victims=victims,
+    )
+
+
+def _record(
+    namespace: str, name: str, meta: JsonObject, spec: JsonObject, status: JsonObject | None = None
+) -> Pod:
+    """What the scheduler reads of a pod, without whatever else the manifest holds."""
+    return Pod.read(
+        {
+            "metadata": {
+                "name": host_name(namespace, name),
+                "namespace": "",
+                "uid": str(meta.get("uid") or f"{namespace}/{name}"),
+                **{key: meta[key] for key in ("labels", "deletionTimestamp") if meta.get(key)},
+            },
+            "spec": {key: spec[key] for key in ("nodeName", "schedulerName", "priority") if spec.get(key)},
+            "status": {key: status[key] for key in ("startTime", "conditions") if status.get(key)}
+            if status
+            else {},
+        }
+    )
+
+
+def _scores(standing: Standing, mask: BoolArray) -> Iterator[NodeScore]:
+    for place in mask.nonzero()[0].tolist():
         node = standing.nodes.names[standing.row(place)]
         yield NodeScore(node, int(standing.total[place]), standing.shares(place))
 
 
-def _put(engine: Scheduler, node: JsonObject) -> NodeRefusal | None:
+def _put(cluster: _Cluster, node: JsonObject) -> NodeRefusal | None:
     """Add a node to the table, or say why not, so that it shows among the refused ones."""
     name = "?"
     try:
@@ -138,13 +246,13 @@ def _put(engine: Scheduler, node: JsonObject) -> NodeRefusal | None:
             read_taints(spec),
             bool(spec.get("unschedulable")),
         )
-        engine.nodes.put_node(facts)
+        cluster.nodes.put_node(facts)
     except _UNREADABLE as error:
         return NodeRefusal(name, "", (f"the node's manifest cannot be read: {_why(error)}"[:256],))
     return None
 
 
-def _read(engine: Scheduler, pod: JsonObject, classes: PriorityClasses) -> _Candidate | None:
+def _read(cluster: _Cluster, pod: JsonObject, classes: PriorityClasses) -> _Candidate | None:
     """Count a pod that has a node, or return it as a candidate; None for one that is bound or finished."""
     namespace = name = "?"
     try:
@@ -161,10 +269,17 @@ def _read(engine: Scheduler, pod: JsonObject, classes: PriorityClasses) -> _Cand
         if status.get("phase") in TERMINAL_PHASES:
             return None
         if spec.get("nodeName"):
-            pods = engine.classes.of(spec, meta=meta, namespace=namespace, bound=True)
-            engine.nodes.add_pod(str(spec["nodeName"]), pods)
+            node, pods = (
+                str(spec["nodeName"]),
+                cluster.classes.of(spec, meta=meta, namespace=namespace, bound=True),
+            )
+            record = _record(namespace, name, meta, spec, status)
+            cluster.nodes.add_pod(node, pods)
+            cluster.residents.remove(record.key)
+            cluster.residents.add(Resident(record, node, pods, classes.of(spec).value))
             return None
-        return _Candidate(namespace, name, spec, meta, classes.of(spec).value)
+        priority = classes.of(spec)
+        return _Candidate(namespace, name, spec, meta, priority.value, priority.preempts)
     except _UNREADABLE as error:
         return _Candidate(namespace, name, error=f"the pod's manifest cannot be read: {_why(error)}"[:256])
 

@@ -13,7 +13,6 @@ Source: Kubernetes 1.37, pkg/scheduler/framework/preemption and plugins/defaultp
 from collections import Counter, OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain
 from typing import Final, TypeAlias
 
@@ -28,6 +27,7 @@ from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.queue import QueuedPod
 from nestling.scheduler.residents import Resident, Residents
 from nestling.scheduler.standing import Standing
+from nestling.scheduler.table import changed_row
 from nestling.scheduler.whatif import Refusals, Tally, refused_if, refused_with_guests
 
 NEVER: Final = "not eligible due to preemptionPolicy=Never."
@@ -51,26 +51,29 @@ class PreemptionArgs:
         return max(min(max(nodes * self.percentage // 100, self.absolute), nodes), 1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
-    """A node where room can be made, and by whose going; the most important victim first."""
+    """A node where room can be made, and by whose going; the most important victim first.
+
+    `rank` is what it costs, and the lowest is best: numbers in kube-scheduler's order, compared one after the
+    other.
+    """
 
     node: str
     victims: tuple[Resident, ...]
     violations: int = 0
+    rank: tuple[float, ...] = field(init=False, compare=False)
 
-    @cached_property
-    def rank(self) -> tuple[float, ...]:
-        """What it costs; the lowest is best. Compared in kube-scheduler's order, one number after the
-        other."""
+    def __post_init__(self) -> None:
         top = self.victims[0].priority
-        return (
+        rank = (
             self.violations,
             top,
             sum(victim.priority + _LIFT for victim in self.victims),
             len(self.victims),
             -min(victim.start for victim in self.victims if victim.priority == top),
         )
+        object.__setattr__(self, "rank", rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,12 @@ class Fruitless:
 
     message: str
     hopeless: bool = False
+
+
+def found_room(candidate: Candidate) -> str:
+    """What is said of a search that found something."""
+    count = len(candidate.victims)
+    return f"found a potential placement for pod on node {candidate.node}, preempting {count} victims"
 
 
 Reasons: TypeAlias = tuple[str, ...]
@@ -181,23 +190,18 @@ class Preemption:
             search.found.clear()
         else:
             for change in changed:
-                search.found.pop(change >> 2, None)
+                search.found.pop(changed_row(change), None)
         return search
 
     def _look(
         self, pod: QueuedPod, standing: Standing, search: _Search, rows: list[int]
     ) -> list[Candidate | Reasons]:
         known = search.found
-        names = standing.nodes.names
-        # Where somebody is nominated the answer depends on who asks: it is not kept.
-        shared = set(self._nominator.nodes())
-        anew = (
-            [row for row in rows if row not in known or names[row] in shared]
-            if shared
-            else [row for row in rows if row not in known]
-        )
+        # Where the pod itself is nominated the answer is for it alone: it does not yield to itself.
+        own = standing.nodes.row_of.get(pod.nominated) if pod.nominated else None
+        anew = [row for row in rows if row not in known or row == own]
         fresh = dict(zip(anew, self._dry_run(pod, standing, anew), strict=True)) if anew else {}
-        known.update((row, found) for row, found in fresh.items() if names[row] not in shared)
+        known.update((row, found) for row, found in fresh.items() if row != own)
         return [fresh[row] if row in fresh else known[row] for row in rows]
 
     def _dry_run(self, pod: QueuedPod, standing: Standing, rows: list[int]) -> list[Candidate | Reasons]:

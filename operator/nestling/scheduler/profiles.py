@@ -11,11 +11,9 @@ Source: Kubernetes 1.37, pkg/scheduler/apis/config/v1/default_plugins.go and fra
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nestling.api.json import JsonObject
-from nestling.api.nestling import SchedulerProfile
-from nestling.api.scheduler_configuration import KubeSchedulerProfile, PluginReference, PluginSet
 from nestling.machinery.errors import NestlingError
 from nestling.scheduler.extension import (
     BindPlugin,
@@ -41,6 +39,9 @@ from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.plugins.registry import installed
 from nestling.scheduler.plugins.scheduling_gates import SchedulingGates
 from nestling.scheduler.preemption import PreemptionArgs
+
+if TYPE_CHECKING:  # pydantic stays out of processes that read no configuration file
+    from nestling.api.scheduler_configuration import KubeSchedulerProfile, PluginReference, PluginSet
 
 # In kube-scheduler's order, with the weights of those that score.
 DEFAULTS: Final[Mapping[str, int]] = {
@@ -131,7 +132,7 @@ class ProfileSpec:
     path: str = "profile"
 
     @classmethod
-    def of_file(cls, profile: KubeSchedulerProfile, path: str) -> "ProfileSpec":
+    def of_file(cls, profile: "KubeSchedulerProfile", path: str) -> "ProfileSpec":
         """From a profile of a KubeSchedulerConfiguration."""
         switches: dict[str, Switches] = {}
         for point in (*POINTS, MULTI_POINT):
@@ -146,19 +147,19 @@ class ProfileSpec:
 
     @classmethod
     def of_cluster(cls, profile: JsonObject) -> "ProfileSpec":
-        """From an entry of `VirtualCluster.spec.schedulerProfiles`. Raises ProfileError if it is none."""
-        try:
-            found = SchedulerProfile.model_validate(profile)
-        except ValueError:
-            raise ProfileError("spec.schedulerProfiles: an entry is not of the form of a profile") from None
-        path = f"spec.schedulerProfiles[{found.scheduler_name}]"
+        """From an entry of `VirtualCluster.spec.schedulerProfiles`, whose form the schema has seen to."""
+        name = profile["schedulerName"]
+        path = f"spec.schedulerProfiles[{name}]"
+        enabled: list[JsonObject] = profile.get("enabled") or []
         switches = Switches(
-            tuple(Enabled(one.name, one.weight or 0) for one in found.enabled or ()),
-            frozenset(found.disabled or ()),
+            tuple(Enabled(one["name"], one.get("weight") or 0) for one in enabled),
+            frozenset(profile.get("disabled") or ()),
             path,
         )
-        args: dict[str, JsonObject] = {one.name: one.args or {} for one in found.plugin_config or ()}
-        return cls(found.scheduler_name, {MULTI_POINT: switches}, args, path)
+        configured: list[JsonObject] = profile.get("pluginConfig") or []
+        return cls(
+            name, {MULTI_POINT: switches}, {one["name"]: one.get("args") or {} for one in configured}, path
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,7 +314,7 @@ def _around(at: Mapping[str, Sequence[Plugin]]) -> Around:
     )
 
 
-def _enabled(one: PluginReference) -> Enabled:
+def _enabled(one: "PluginReference") -> Enabled:
     return Enabled(one.name, one.weight or 0)
 
 

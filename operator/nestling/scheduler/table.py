@@ -36,6 +36,11 @@ class Aspect(IntFlag):
 _USAGE: Final = int(Aspect.USAGE)
 
 
+def changed_row(change: int) -> int:
+    """The row that a logged change is about."""
+    return change >> 2
+
+
 @dataclass(frozen=True, slots=True)
 class NodeTaint:
     """One taint as plugins see it; when it was added plays no part in placement."""

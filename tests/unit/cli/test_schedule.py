@@ -60,7 +60,8 @@ def test_every_pending_pod_gets_its_verdict(tmp_path: Path) -> None:
         "late": ("unschedulable", ""),  # n1 has 4 CPUs: 2 for `there`, 1 for `fits`
     }
     assert verdicts["large"]["message"] == (
-        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s)."
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s). "
+        "preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     )
     assert [one["node"] for one in verdicts["large"]["refused"]] == ["n1", "n2"]
     assert verdicts["fits"]["feasible"][0]["score"] > 0
@@ -189,3 +190,55 @@ def test_a_file_that_is_not_there_is_not_found() -> None:
     done = typed("schedule", "--nodes", "nowhere.yaml", "--pods", "nowhere.yaml")
     assert done.code == 3
     assert "nowhere.yaml does not exist" in done.err
+
+
+CONFIG = """
+apiVersion: kubescheduler.config.k8s.io/v1
+kind: KubeSchedulerConfiguration
+profiles:
+  - schedulerName: default-scheduler
+    plugins: {{score: {{enabled: [{{name: TaintToleration, weight: {weight}}}]}}}}
+{more}
+"""
+
+
+def test_a_scheduler_configuration_changes_weights(tmp_path: Path) -> None:
+    config = tmp_path / "scheduler.yaml"
+    config.write_text(
+        CONFIG.format(weight=5, more="extenders: [{urlPrefix: http://x.example, filterVerb: f}]")
+    )
+    nodes, pods = (
+        written(tmp_path / "nodes.yaml", a_node("n1")),
+        written(tmp_path / "pods.yaml", a_pod("web")),
+    )
+    done = typed("schedule", "--nodes", nodes, "--pods", pods, "--config", str(config), "-o", "json")
+    assert done.json()["items"][0]["feasible"][0]["plugins"]["TaintToleration"] == 500
+    assert "names extenders, and none of them is asked" in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        pytest.param(
+            CONFIG.format(weight=-1, more=""),
+            "profiles[0].plugins.score.enabled[0].weight: input should be greater than or equal to 0",
+            id="a weight that cannot be",
+        ),
+        pytest.param(
+            CONFIG.format(weight=1, more="").replace("TaintToleration", "Nope"),
+            "profiles[0].plugins.score: there is no plugin 'Nope': enable one of",
+            id="a plugin that is not",
+        ),
+        pytest.param("kind: Pod", "kind: must be 'KubeSchedulerConfiguration', not 'Pod'", id="another kind"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_a_usage_error(text: str, sentence: str, tmp_path: Path) -> None:
+    config = tmp_path / "scheduler.yaml"
+    config.write_text(text)
+    nodes, pods = (
+        written(tmp_path / "nodes.yaml", a_node("n1")),
+        written(tmp_path / "pods.yaml", a_pod("web")),
+    )
+    done = typed("schedule", "--nodes", nodes, "--pods", pods, "--config", str(config))
+    assert done.code == 2
+    assert sentence in re.sub(r"\s+", " ", done.err)

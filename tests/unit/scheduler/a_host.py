@@ -21,7 +21,8 @@ from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.kept import PriorityClass
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
-from nestling.scheduler.machine import SchedulerMachine, Setup
+from nestling.scheduler.configuration import Setup
+from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import Recorder
 
 

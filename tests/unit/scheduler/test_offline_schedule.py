@@ -7,6 +7,8 @@ import pytest
 
 from builders import a_node, a_pod
 from nestling.api.json import JsonObject
+from nestling.api.scheduler_configuration import read_configuration
+from nestling.scheduler.configuration import Setup
 from nestling.scheduler.offline import Verdict, schedule
 from unit.scheduler.tables import requests
 
@@ -75,6 +77,8 @@ def test_a_verdict_has_the_scores_of_every_feasible_node_best_first() -> None:
                 "reasons": ["node(s) had untolerated taint(s): k:NoSchedule"],
             }
         ],
+        "nominated": "",
+        "victims": [],
     }
     assert orjson.loads(orjson.dumps(verdict.to_json())) == verdict.to_json()
 
@@ -82,7 +86,10 @@ def test_a_verdict_has_the_scores_of_every_feasible_node_best_first() -> None:
 def test_each_pod_is_placed_on_top_of_the_ones_before_it() -> None:
     verdicts = schedule([node("n1", "2")], [pod("a"), pod("b"), pod("c")])
     assert where(verdicts) == {"a": "n1", "b": "n1", "c": ""}
-    assert verdicts[2].message == "0/1 nodes are available: 1 Insufficient cpu."
+    assert verdicts[2].message == (
+        "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: "
+        "1 No preemption victims found for incoming pod."
+    )
     assert verdicts[2].refused[0].reasons == ("Insufficient cpu (wants 1, 0 of 2 free)",)
 
 
@@ -194,3 +201,34 @@ def test_the_seed_repeats_the_choice() -> None:
     nodes, pods = [node(f"n{i}") for i in range(20)], [pod("p")]
     assert schedule(nodes, pods, seed=3) == schedule(nodes, pods, seed=3)
     assert len({schedule(nodes, pods, seed=seed)[0].node for seed in range(10)}) > 3
+
+
+def test_a_pod_names_the_profile_that_judges_it() -> None:
+    found = read_configuration(
+        {
+            "apiVersion": "kubescheduler.config.k8s.io/v1",
+            "kind": "KubeSchedulerConfiguration",
+            "profiles": [
+                {"schedulerName": "brave", "plugins": {"filter": {"disabled": [{"name": "TaintToleration"}]}}}
+            ],
+        }
+    )
+    tainted = node("n1", spec={"taints": [{"key": "k", "effect": "NoSchedule"}]})
+    pods = [pod("plain"), pod("bold", schedulerName="brave")]
+    verdicts = {one.name: one for one in schedule([tainted], pods, setup=Setup.of(found))}
+    assert verdicts["plain"].result == "ignored"
+    assert verdicts["bold"].node == "n1"
+
+
+def test_who_would_have_to_go_is_named_and_later_pods_leave_the_room_alone() -> None:
+    there = pod("low", "4", nodeName="n1")
+    verdicts = {
+        one.name: one
+        for one in schedule(
+            [node("n1", "4")], [there, pod("high", "3", priority=9), pod("late", "1", priority=5)]
+        )
+    }
+    high = verdicts["high"]
+    assert (high.result, high.nominated, high.victims) == ("unschedulable", "n1", ("default/low",))
+    assert high.message.endswith("found a potential placement for pod on node n1, preempting 1 victims")
+    assert verdicts["late"].node == ""
