@@ -152,8 +152,8 @@ class RollingUpdateStatefulSetStrategy(Schema):
 
     validations = (rules.at_most_all("maxUnavailable"), rules.SOME_UNAVAILABLE)
 
-    max_unavailable: IntOrPercent | None = None
-    """Pods that may be unavailable, as number or percentage rounded up; 1 if absent."""
+    max_unavailable: IntOrPercent = 1
+    """Pods that may be unavailable, as number or percentage rounded up."""
     partition: Count = 0
     """Number of the first pod that is updated."""
 

@@ -27,6 +27,8 @@ def generated(seed: int, kinds: tuple[str, ...] = ()) -> Scenario:
     document: JsonObject = {"about": f"Steps drawn from seed {seed}.", "steps": steps}
     if nodes:
         document["nodes"] = ["a", "b", "c"]
+    if kind in _NEEDS:
+        document["needs"] = [_NEEDS[kind]]
     return parse(f"generated/{kind.lower()}-{seed}", document)
 
 
@@ -164,4 +166,5 @@ _DRAWERS: Final[dict[str, tuple[Draw, list[Draw], bool]]] = {
         False,
     ),
 }
+_NEEDS: Final = {"StatefulSet": "statefulset", "DaemonSet": "daemonset", "Job": "job"}
 KINDS: Final = tuple(_DRAWERS)

@@ -47,7 +47,7 @@ POD_CONDITIONS: Final = frozenset({"Ready", "DisruptionTarget"})
 """KWOK does not set all conditions that a kubelet sets; these are what controllers read and write."""
 SILENT: Final = frozenset({"kubelet", "default-scheduler", "kwok"})
 """Whose events are not compared: KWOK has none, and the scheduler is judged by a test of its own."""
-SAID_AGAIN: Final = frozenset({"NoPods"})
+SAID_AGAIN: Final = frozenset({"NoPods", "InvalidSchedule", "SawCompletedJob"})
 """Events that the original repeats with every look, so that their number is that of its looks; compared is
 only that they were said."""
 SCALED: Final = r"ScalingReplicaSet Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)"

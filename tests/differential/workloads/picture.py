@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 import intended
 import orjson
 from chronicle import Chronicle
-from scenario import NODE_LABEL
+from scenario import NODE_LABEL, native_name
 
 from nestling.api.json import JsonObject
 
@@ -27,6 +27,8 @@ _FOREIGN: Final = ("nestling.dev/", "sim.nestling.dev/", "kwok.x-k8s.io/", "kube
 _PASSING: Final = frozenset({"endpoints.kubernetes.io/last-change-trigger-time"})
 # Times that say when something was last looked at, and not that it has happened.
 _RESTLESS: Final = frozenset({"lastTransitionTime", "lastUpdateTime", "lastProbeTime", "lastHeartbeatTime"})
+# The two sides live at different times of day; whole minutes and the time zone stay.
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?=:\d\d)")
 _SCALED: Final = re.compile(intended.SCALED)
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs", "addresses", "nodePort", "podIP", "hostIP"})
 
@@ -100,6 +102,10 @@ def _paths(ours: Any, theirs: Any, path: str = "") -> Iterator[tuple[str, tuple[
         yield path, (_short(ours), _short(theirs))
 
 
+def _reference(chronicle: Chronicle, found: JsonObject) -> str:
+    return f"{native_name(found['kind'])}/{chronicle.name_of(native_name(found['kind']), found['name'])}"
+
+
 def _short(value: Any) -> str:
     return "nothing" if value is None else orjson.dumps(value).decode()[:400]
 
@@ -127,6 +133,9 @@ def _look(chronicle: Chronicle, obj: JsonObject) -> JsonObject:
             # Natively in the order of their hashes, which is none.
             look["ports"] = sorted(obj.get("ports") or (), key=orjson.dumps)
             look["endpoints"] = [_endpoint(entry) for entry in obj.get("endpoints") or ()]
+        case "CronJob":
+            active = [_reference(chronicle, job) for job in status.get("active") or ()]
+            look["spec"], look["status"] = _workload_spec(spec), {**status, "active": active}
         case _:
             look["spec"], look["status"] = _workload_spec(spec), status
     found = _clean(chronicle, look)
@@ -216,7 +225,9 @@ def _clean(chronicle: Chronicle, value: Any, key: str = "") -> Any:
             items = [item for item in items if not item.startswith(_FOREIGN)]
         return items
     if isinstance(value, str):
-        return "set" if key.endswith(("Time", "Timestamp")) else chronicle.masks.of(value)
+        if key.endswith(("Time", "Timestamp")):
+            return "set"
+        return _MOMENT.sub("<time>", chronicle.masks.of(value))
     return value
 
 

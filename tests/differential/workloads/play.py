@@ -17,9 +17,11 @@ from picture import Picture
 from scenario import Scenario
 from theirs import Cluster, Difference, cluster
 
+from nestling.operators.roles import ROLES
 from realhost import RealHost
 
 ATTEMPTS: Final = 3
+LOOPS: Final = frozenset(loop.name for role in ROLES.values() for loop in role.controllers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class Outcome:
         step = dict(scenario.steps[self.difference.step - 1])
         where = f"{scenario.name}, after step {self.difference.step}: {step}"
         return "\n".join((where, *self.difference.lines))
+
+
+def lacking(scenario: Scenario) -> list[str]:
+    """The loops that a scenario needs and that Nestling does not have yet."""
+    return [loop for loop in scenario.needs if loop not in LOOPS]
 
 
 def compare(scenarios: Sequence[Scenario]) -> dict[str, Outcome]:

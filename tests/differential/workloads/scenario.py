@@ -1,6 +1,7 @@
 """What happens to a cluster, as data: a file of steps, each of which ends with a world that has settled.
 
-A scenario is a YAML file with a sentence (`about`), nodes of its own if it needs any, and steps. A step is
+A scenario is a YAML file with a sentence (`about`), nodes of its own and loops of ours if it needs any
+(`nodes`, `needs`), and steps. A step is
 one action, or a list of actions that follow one another without a pause; after each step both sides are left
 alone until they are quiet, and compared. Manifests are native ones, and say only what matters: `complete`
 adds the dullest selector, labels and container. `(scenario)` in any text is the scenario's own namespace,
@@ -52,6 +53,15 @@ NODE_LABEL: Final = "nodes"
 SHARED: Final = "shared"
 SHARED_NODES: Final = ("shared-1", "shared-2", "shared-3")
 
+LOOPS_OF: Final = {
+    "stateful_set": ("statefulset",),
+    "daemon_set": ("daemonset",),
+    "job": ("job",),
+    "cron_job": ("cronjob", "job"),
+}
+"""What the scenarios of a folder need."""
+_FIELDS: Final = frozenset({"about", "needs", "nodes", "steps", "unlike"})
+
 Action: TypeAlias = tuple[str, Any]
 _TEMPLATED: Final = frozenset(
     {"Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ReplicationController", "Job"}
@@ -68,13 +78,10 @@ class Scenario:
     about: str
     steps: tuple[tuple[Action, ...], ...]
     nodes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    needs: tuple[str, ...] = ()
+    """Loops of ours without which it makes no sense, besides those of its folder."""
     unlike: str = ""
     """Why the two sides differ for the time being: then the test has to fail."""
-
-    @property
-    def folder(self) -> str:
-        """The folder that the file is in: the kind it is about."""
-        return self.name.partition("/")[0]
 
     @property
     def waits_s(self) -> float:
@@ -103,13 +110,16 @@ def load_all(folder: Path = FOLDER) -> list[Scenario]:
 
 def parse(name: str, document: Any) -> Scenario:
     """A scenario from its document. Raises Malformed with the place."""
-    if not isinstance(document, dict) or not document.keys() <= {"about", "nodes", "steps", "unlike"}:
-        raise Malformed(f"{name}: expected about, nodes, steps and unlike")
+    if not isinstance(document, dict) or not document.keys() <= _FIELDS:
+        raise Malformed(f"{name}: expected {', '.join(sorted(_FIELDS))}")
     steps = [_step(f"{name}, step {number}", step) for number, step in enumerate(document["steps"], 1)]
     nodes = document.get("nodes") or {}
     if isinstance(nodes, list):
         nodes = {node: {} for node in nodes}
-    return Scenario(name, document["about"], tuple(steps), nodes, document.get("unlike") or "")
+    needs = {*document.get("needs", ()), *LOOPS_OF.get(name.partition("/")[0], ())}
+    return Scenario(
+        name, document["about"], tuple(steps), nodes, tuple(sorted(needs)), document.get("unlike") or ""
+    )
 
 
 def _step(place: str, step: Any) -> tuple[Action, ...]:
@@ -190,6 +200,11 @@ def kind_named(native: str) -> Kind:
     if native not in NATIVE:
         raise Malformed(f"no kind {native}; there are {', '.join(sorted(NATIVE))}")
     return NATIVE[native]
+
+
+def native_name(kind: str) -> str:
+    """The native kind's name for a virtual one's."""
+    return kind.removeprefix("Virtual")
 
 
 def number_of(argument: Any) -> int:

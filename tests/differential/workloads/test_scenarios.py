@@ -4,13 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import pytest
-from play import Outcome, compare
+from play import Outcome, compare, lacking
 from scenario import load_all
 
 pytestmark = [pytest.mark.differential, pytest.mark.timeout(900)]
 
-AWAITED: Final = frozenset({"stateful_set", "daemon_set", "cron_job"})
-"""Folders of scenarios whose controllers are still to come."""
 SCENARIOS: Final = {scenario.name: scenario for scenario in load_all()}
 
 
@@ -22,15 +20,15 @@ def outcomes(request: pytest.FixtureRequest) -> Mapping[str, Outcome]:
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.path == request.path and hasattr(item, "callspec")
     ]
-    wanted = [scenario for scenario in wanted if scenario.folder not in AWAITED]
+    wanted = [scenario for scenario in wanted if not lacking(scenario)]
     return compare(wanted)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_both_sides_come_out_the_same(name: str, request: pytest.FixtureRequest) -> None:
     scenario = SCENARIOS[name]
-    if scenario.folder in AWAITED:
-        pytest.skip(f"there is no controller yet for the scenarios of {scenario.folder}")
+    if lack := lacking(scenario):
+        pytest.skip(f"Nestling has no {', '.join(lack)} controller yet")
     if scenario.unlike:
         request.applymarker(pytest.mark.xfail(reason=scenario.unlike, strict=True))
     outcome: Outcome = request.getfixturevalue("outcomes")[name]
