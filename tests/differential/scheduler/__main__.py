@@ -51,6 +51,8 @@ async def _play(host: RealHost, options: argparse.Namespace) -> int:
             printed = len(tally.differences)
             if printed >= ENOUGH:
                 break
+        for counts in (tally.deciding, tally.reasons):
+            print("\n".join(f"{count:6} {name}" for name, count in counts.most_common()), flush=True)
         if options.out is not None:
             options.out.mkdir(parents=True, exist_ok=True)
             for number, difference in enumerate(tally.differences):

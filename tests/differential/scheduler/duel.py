@@ -4,6 +4,8 @@ After every pod our side takes over what the judge did, so that both worlds stay
 second time before a disagreement counts, since its view of nodes, services and namespaces may lag behind.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
@@ -16,6 +18,8 @@ from nestling.machinery.errors import Refused
 from nestling.scheduler.framework import Profile
 
 ENOUGH: Final = 5  # differences; more nobody reads at once
+# One "count reason" of a sentence; a reason may hold anything but a comma, and ends before the full stop.
+_REASON: Final = re.compile(r"[:,] (\d+) ([^,]+?)(?=, \d|\.(?: |$))")
 Scores: TypeAlias = dict[str, dict[str, int]]
 """Weighted scores by node and plugin."""
 
@@ -40,7 +44,8 @@ class Difference:
 
 @dataclass(slots=True)
 class Tally:
-    """What a run amounted to."""
+    """What a run amounted to: `reasons` by pods that were given them, `deciding` plugins by pods whose nodes
+    they told apart."""
 
     pods: int = 0
     bound: int = 0
@@ -49,6 +54,8 @@ class Tally:
     preempted: int = 0
     invalid: int = 0
     asked_again: int = 0
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    deciding: Counter[str] = field(default_factory=Counter[str])
     differences: list[Difference] = field(default_factory=list[Difference])
 
     def __str__(self) -> str:
@@ -58,6 +65,20 @@ class Tally:
             f"{len(self.differences)} differences"
         )
 
+    def count(self, outcome: Outcome) -> None:
+        """Count one verdict of the judge."""
+        self.pods += 1
+        self.bound += outcome.bound is not None
+        self.refused += outcome.bound is None
+        self.preempted += bool(outcome.nominated)
+        self.scored += bool(outcome.scores)
+        self.reasons.update({text for _, text in _REASON.findall(outcome.message)})
+        by_plugin: dict[str, set[int]] = {}
+        for scores in outcome.scores.values():
+            for plugin, score in scores.items():
+                by_plugin.setdefault(plugin, set()).add(score)
+        self.deciding.update(plugin for plugin, scores in by_plugin.items() if len(scores) > 1)
+
 
 async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile | None = None) -> None:
     """Play one cluster on both sides; differences go into the tally, and end it when they are `ENOUGH`.
@@ -65,13 +86,15 @@ async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile
     `profile` puts other rules on our side.
     """
     await judge.clear()
-    nodes, bound = await judge.make(cluster)
+    made = await judge.make(cluster)
     ours = Ours(profile)
-    for node in nodes:
+    for budget in made.budgets:
+        ours.put_budget(budget)
+    for node in made.nodes:
         ours.put_node(node)
-    there = {_key(pod): pod for pod in bound}
+    there = {_key(pod): pod for pod in made.bound}
     manifests = {_key(pod): pod for pod in cluster.bound}
-    for pod in bound:
+    for pod in made.bound:
         ours.add_pod(pod)
     for manifest in cluster.pending:
         if len(tally.differences) >= ENOUGH:
@@ -81,7 +104,6 @@ async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile
         except Refused:
             tally.invalid += 1
             continue
-        tally.pods += 1
         outcome = await _verdict(judge, asked)
         found = list(_compare(ours, asked, ours.judge(asked), outcome))
         if found and not outcome.victims:
@@ -103,15 +125,12 @@ async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile
         ]
         for victim in outcome.victims:
             ours.remove_pod(there.pop(_key(victim)))
-        if outcome.bound is None:
-            tally.refused += 1
-        else:
-            tally.bound += 1
-            tally.scored += bool(outcome.scores)
-            tally.preempted += bool(outcome.nominated)
-            ours.add_pod(outcome.bound)
-            there[_key(outcome.bound)] = outcome.bound
-            manifests[_key(outcome.bound)] = manifest
+        tally.count(outcome)
+        if outcome.bound is not None:
+            bound = await judge.begin(outcome.bound)
+            ours.add_pod(bound)
+            there[_key(bound)] = bound
+            manifests[_key(bound)] = manifest
 
 
 async def _verdict(judge: Judge, pod: JsonObject) -> Outcome:
@@ -125,6 +144,10 @@ def _compare(ours: Ours, pod: JsonObject, mine: Judgement, theirs: Outcome) -> I
     if theirs.message:
         if mine.scores:
             yield "verdict", theirs.message, f"feasible: {sorted(mine.scores)}"
+        elif theirs.nominated:
+            yield from _compare_victims(mine, theirs)
+        elif mine.rooms:
+            yield "preemption", theirs.message, f"room on {sorted(mine.best_rooms)}"
         elif mine.message != theirs.message or theirs.reason != "Unschedulable":
             yield "sentence", f"{theirs.reason}: {theirs.message}", mine.message
         return
@@ -141,6 +164,34 @@ def _compare(ours: Ours, pod: JsonObject, mine: Judgement, theirs: Outcome) -> I
         yield "nodes", f"feasible: {sorted(theirs.scores)}", f"feasible: {sorted(mine.scores)}"
     elif theirs.scores:
         yield from _compare_scores({node: ours.shares(pod, node) for node in mine.scores}, theirs.scores)
+
+
+def _compare_victims(mine: Judgement, theirs: Outcome) -> Iterator[tuple[str, str, str]]:
+    """Whose room the pod got. Pods that were leaving before are nobody's victims for the API."""
+    victims = sorted(map(_victim, theirs.victims))
+    if theirs.nominated not in mine.rooms:
+        yield "preemption", f"{theirs.nominated} without {victims}", mine.message or str(mine.scores)
+        return
+    room, message = mine.rooms[theirs.nominated]
+    expected = sorted((one.priority, one.key.display) for one in room.victims if not one.record.deleting)
+    if expected != [one[:2] for one in victims if not one[2]]:
+        yield "victims", f"on {theirs.nominated}: {victims}", f"{expected}, violations: {room.violations}"
+    elif theirs.nominated not in mine.best_rooms:
+        best, _ = mine.rooms[min(mine.best_rooms)]
+        yield (
+            "nomination",
+            f"{theirs.nominated} without {victims}, which we rank {room.rank}",
+            f"{best.node} without {[one.key.display for one in best.victims]}: {best.rank}",
+        )
+    elif message != theirs.message:
+        yield "sentence", theirs.message, message
+
+
+def _victim(pod: JsonObject) -> tuple[int, str, bool]:
+    """Priority, name, and whether it was leaving before."""
+    meta = pod["metadata"]
+    leaving = not any(one["type"] == "DisruptionTarget" for one in pod["status"].get("conditions") or ())
+    return pod["spec"].get("priority") or 0, f"{meta['namespace']}/{meta['name']}", leaving
 
 
 def _compare_scores(mine: Scores, theirs: Scores) -> Iterator[tuple[str, str, str]]:

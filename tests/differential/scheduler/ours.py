@@ -1,34 +1,50 @@
 """Our side: the engine as a library, fed with the manifests that the API server keeps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from nestling.api.json import JsonObject
+from nestling.machinery.names import host_name
+from nestling.machinery.records.budget import PodDisruptionBudget
+from nestling.machinery.records.pod import Pod
+from nestling.scheduler.budgets import Budgets
 from nestling.scheduler.engine import PendingPod, Scheduler
+from nestling.scheduler.explain import NO_OVERLAY, Refusal
 from nestling.scheduler.framework import Profile
 from nestling.scheduler.nodes import read_taints
+from nestling.scheduler.nominator import Nominator
+from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.podclass import PodClass
+from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, PreemptionArgs
 from nestling.scheduler.profiles import default_profile
+from nestling.scheduler.queue import QueuedPod
+from nestling.scheduler.residents import Resident, Residents
 from nestling.scheduler.resources import allocatable
 from nestling.scheduler.table import NodeFacts
 
 # Plugins of kube-scheduler's defaults that decide something about the kinds that we have.
 JUDGED: Final = ("PodTopologySpread", "InterPodAffinity", "ImageLocality", "DefaultPreemption")
+# Looks at every node, so that chance does not decide which candidates there are.
+EVERYWHERE: Final = PreemptionArgs(percentage=100, absolute=1000)
 
 
 def lacking() -> frozenset[str]:
     """Which of kube-scheduler's plugins we do not have: the judge must do without them."""
     profile = default_profile()
-    have = {*profile.by_name, *(one.plugin.name for one in profile.scores)}
+    have = {*profile.by_name, *(one.plugin.name for one in profile.scores), DefaultPreemption.name}
     return frozenset(JUDGED) - have
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Our view of one pod: every node that would do with its score, or the sentence that says why none."""
+    """Our view of one pod: every node that would do with its score, or the sentence that says why none.
+
+    `rooms` are the nodes where others could make room, with what kube-scheduler says when it takes that one.
+    """
 
     scores: dict[str, int]
     message: str = ""
+    rooms: dict[str, tuple[Candidate, str]] = field(default_factory=dict[str, "tuple[Candidate, str]"])
 
     @property
     def best(self) -> set[str]:
@@ -36,12 +52,27 @@ class Judgement:
         top = max(self.scores.values(), default=0)
         return {node for node, score in self.scores.items() if score == top}
 
+    @property
+    def best_rooms(self) -> set[str]:
+        """The nodes where making room costs least."""
+        least = min((room.rank for room, _ in self.rooms.values()), default=())
+        return {node for node, (room, _) in self.rooms.items() if room.rank == least}
+
 
 class Ours:
     """A cluster in our engine."""
 
     def __init__(self, profile: Profile | None = None) -> None:
         self.engine = Scheduler(profile=profile)
+        self.residents = Residents()
+        self.nominator = Nominator()
+        self.budgets = Budgets()
+        self.preemption = Preemption(self.residents, self.nominator, self.budgets)
+
+    def put_budget(self, budget: JsonObject) -> None:
+        """Add a disruption budget."""
+        record = PodDisruptionBudget.read(_virtual(budget))
+        self.budgets.put(record.key, record)
 
     def put_node(self, node: JsonObject) -> None:
         """Add a node."""
@@ -54,11 +85,14 @@ class Ours:
 
     def add_pod(self, pod: JsonObject) -> None:
         """Count a bound pod."""
-        self.engine.nodes.add_pod(pod["spec"]["nodeName"], self._class(pod, bound=True))
+        node, pods, record = pod["spec"]["nodeName"], self._class(pod, bound=True), Pod.read(_virtual(pod))
+        self.engine.nodes.add_pod(node, pods)
+        self.residents.add(Resident(record, node, pods, record.priority))
 
     def remove_pod(self, pod: JsonObject) -> None:
         """Count it no longer."""
         self.engine.nodes.remove_pod(pod["spec"]["nodeName"], self._class(pod, bound=True))
+        self.residents.remove(Pod.read(_virtual(pod)).key)
 
     def judge(self, pod: JsonObject) -> Judgement:
         """Our verdict, checked against what `decide` makes of it."""
@@ -68,7 +102,7 @@ class Ours:
         if decision.error:
             return Judgement({}, f"error: {decision.error}")
         if decision.refusal is not None:
-            return Judgement({}, decision.refusal.message)
+            return self._make_room(pod, wish, decision.refusal)
         standing = self.engine.standing(wish.pods)
         found = Judgement(
             {
@@ -78,6 +112,32 @@ class Ours:
         )
         assert decision.node in found.best
         return found
+
+    def _make_room(self, pod: JsonObject, wish: PendingPod, refusal: Refusal) -> Judgement:
+        if "DefaultPreemption" in lacking() or not self.engine.nodes.count:
+            return Judgement({}, refusal.message)
+        spec = pod["spec"]
+        queued = QueuedPod(
+            Pod.read(_virtual(pod)),
+            wish.pods,
+            spec.get("priority") or 0,
+            0.0,
+            preempts=spec.get("preemptionPolicy") != "Never",
+        )
+        standing = self.engine.standing(wish.pods)
+        found = self.preemption.eligible(queued, standing) or self.preemption.candidates(
+            queued, standing, NO_OVERLAY, EVERYWHERE, 0
+        )
+        if isinstance(found, Fruitless):
+            return Judgement({}, refusal.and_then(found.message).message)
+        rooms: dict[str, tuple[Candidate, str]] = {}
+        for room in found:
+            said = (
+                f"found a potential placement for pod on node {room.node}, "
+                f"preempting {len(room.victims)} victims"
+            )
+            rooms[room.node] = room, refusal.and_then(said).message
+        return Judgement({}, refusal.message, rooms)
 
     def _class(self, pod: JsonObject, *, bound: bool = False) -> PodClass:
         meta = pod["metadata"]
@@ -90,3 +150,10 @@ class Ours:
             if standing.nodes.names[standing.row(place)] == node:
                 return standing.shares(place)
         return {}
+
+
+def _virtual(native: JsonObject) -> JsonObject:
+    """The object as it would be in a virtual cluster."""
+    meta = native["metadata"]
+    name = host_name(meta["namespace"], meta["name"])
+    return {**native, "metadata": {**meta, "namespace": "virtual", "name": name}}

@@ -25,6 +25,43 @@ from realhost import RealHost, real_host, real_scheduler
 
 pytestmark = pytest.mark.differential
 
+# What plugins must have done often enough for the comparison to mean something: tell nodes apart, refuse.
+SCORING: Final = {
+    "TaintToleration",
+    "NodeAffinity",
+    "NodeResourcesFit",
+    "PodTopologySpread",
+    "InterPodAffinity",
+    "NodeResourcesBalancedAllocation",
+    "ImageLocality",
+}
+REASONS: Final = {
+    "NodeUnschedulable": {"node(s) were unschedulable"},
+    "TaintToleration": {"node(s) had untolerated taint(s)"},
+    "NodeAffinity": {"node(s) didn't match Pod's node affinity/selector"},
+    "NodePorts": {"node(s) didn't have free ports for the requested pod ports"},
+    "NodeResourcesFit": {
+        "Too many pods",
+        "Insufficient cpu",
+        "Insufficient memory",
+        "Insufficient ephemeral-storage",
+        "Insufficient example.com/gpu",
+        "Insufficient hugepages-2Mi",
+    },
+    "PodTopologySpread": {
+        "node(s) didn't match pod topology spread constraints",
+        "node(s) didn't match pod topology spread constraints (missing required label)",
+    },
+    "InterPodAffinity": {
+        "node(s) didn't match pod affinity rules",
+        "node(s) didn't match pod anti-affinity rules",
+        "node(s) didn't satisfy existing pods anti-affinity rules",
+    },
+    "DefaultPreemption": {
+        "No preemption victims found for incoming pod",
+        "Preemption is not helpful for scheduling",
+    },
+}
 PODS: Final = int(os.environ.get("NESTLING_SCHEDULER_PODS", "2000"))
 SEED: Final = int(os.environ.get("NESTLING_SCHEDULER_SEED", "1"))
 
@@ -57,9 +94,15 @@ def test_random_pods_fare_the_same(kubernetes: RealHost) -> None:
     shown = "\n".join(map(str, tally.differences))
     assert not tally.differences, f"{tally}\n{shown}"
     assert tally.pods > 0.95 * PODS
-    # Enough of either to mean something.
+    if PODS < 2000:
+        return
+    # Enough of everything to mean something.
     assert tally.scored > PODS / 4
     assert tally.refused > PODS / 20
+    assert tally.preempted > PODS / 50
+    assert {plugin for plugin, pods in tally.deciding.items() if pods > PODS / 100} == SCORING - lacking()
+    given = {reason for reason, pods in tally.reasons.items() if pods > PODS / 1000}
+    assert given >= {reason for plugin in REASONS.keys() - lacking() for reason in REASONS[plugin]}
 
 
 def without(name: str) -> Profile:

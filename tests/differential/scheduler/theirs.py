@@ -12,8 +12,9 @@ import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from differential.scheduler.clusters import NAMESPACES, Cluster, fixed
 from nestling.api.json import JsonObject
@@ -50,6 +51,8 @@ APISERVER_ARGS: Final = (
 # It shall log the score that each plugin gave each node (prioritizeNodes in schedule_one.go), for every pod:
 # batching uses scores of an equal pod again, though no pod is equal while spread and affinity are judged.
 SCHEDULER_ARGS: Final = ("--vmodule=schedule_one=10", "--feature-gates=OpportunisticBatching=false")
+MERGE: Final = "application/merge-patch+json"
+EPOCH: Final = datetime(2026, 1, 1, tzinfo=UTC)
 PATIENCE_S: Final = 60.0
 SETTLING_S: Final = 0.3
 _SCORE: Final = re.compile(
@@ -95,6 +98,14 @@ class Outcome:
         return self.bound["spec"]["nodeName"] if self.bound is not None else ""
 
 
+class Made(NamedTuple):
+    """What a cluster became on the API server."""
+
+    nodes: list[JsonObject]
+    budgets: list[JsonObject]
+    bound: list[JsonObject]
+
+
 @dataclass(slots=True)
 class ScoreLog:
     """The scores in kube-scheduler's log."""
@@ -131,6 +142,7 @@ class Judge:
     _left: list[JsonObject] = field(default_factory=list[JsonObject])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _probes: int = 0
+    _begun: int = 0
 
     # -- clusters --
 
@@ -140,9 +152,10 @@ class Judge:
             with contextlib.suppress(AlreadyExists):
                 await self.client.call("POST", _collection(body), body=body)
 
-    async def make(self, cluster: Cluster) -> tuple[list[JsonObject], list[JsonObject]]:
-        """Make a cluster; returns its nodes and bound pods as the API server keeps them."""
-        await self._all(self._create(body) for body in (*cluster.owners, *cluster.budgets))
+    async def make(self, cluster: Cluster) -> Made:
+        """Make a cluster; returns what of it the API server has filled in."""
+        await self._all(self._create(body) for body in cluster.owners)
+        budgets = await self._all(self._create(body) for body in cluster.budgets)
         nodes = await self._all(self._create(body) for body in cluster.nodes[:-1])
         if cluster.nodes:
             nodes.append(await self._create(cluster.nodes[-1]))  # whoever knows it knows them all
@@ -150,11 +163,11 @@ class Judge:
         for pod in bound:
             if pod["metadata"].get("finalizers"):
                 await self._delete(pod)
-        await self.until(lambda: all(_key(pod) in self.pods for pod in bound), "bound pods")
+        bound = await self._all(self.begin(pod) for pod in bound)
         await self.settle()
         if cluster.nodes:
             await self._met(cluster.nodes[-1]["metadata"]["name"])
-        return nodes, [self.pods[_key(pod)] for pod in bound]
+        return Made(nodes, budgets, bound)
 
     async def clear(self) -> None:
         """Delete everything that is not shared by all clusters."""
@@ -193,12 +206,12 @@ class Judge:
 
     async def create(self, pod: JsonObject) -> JsonObject:
         """Create a pod and return it as the API server keeps it. Raises Refused for one that is not valid."""
+        self._left.clear()  # first: victims may be gone before the answer is here
         return await self._create(pod)
 
     async def ask(self, pod: JsonObject) -> Outcome:
         """Wait for the verdict on a pod just created. One that nobody wants is deleted again."""
         key, uid = _key(pod), pod["metadata"]["uid"]
-        self._left.clear()
 
         def now() -> JsonObject:
             found = self.pods.get(key)
@@ -211,13 +224,20 @@ class Judge:
         refusal = _refusal(seen)
         nominated = (seen.get("status") or {}).get("nominatedNodeName") or ""
         if not nominated:
-            await self.drop(seen)
+            await self._delete(seen)  # whoever watches pods sees that before the next one comes
             return Outcome(None, refusal["reason"], refusal["message"])
-        for other in list(self.pods.values()):
-            if other["metadata"].get("finalizers") and other["spec"].get("nodeName") == nominated:
-                await self._let_go(other)
-        await self.until(lambda: bool(now()["spec"].get("nodeName")), f"{key} on its nominated node")
-        left = tuple(one for one in self._left if one["metadata"]["uid"] != uid)
+
+        def placed() -> bool:
+            return bool(now()["spec"].get("nodeName"))
+
+        try:
+            await self.until(placed, "a quick end", within_s=0.5)
+        except TimeoutError:  # a victim that was on its way out before is waited for, and nobody lets it go
+            for other in list(self.pods.values()):
+                if other["metadata"].get("deletionTimestamp") and other["spec"].get("nodeName") == nominated:
+                    await self._let_go(other)
+            await self.until(placed, f"{key} on its nominated node {nominated}")
+        left = tuple(one for one in self._left if one["spec"].get("nodeName"))
         return Outcome(now(), refusal["reason"], refusal["message"], nominated, left)
 
     async def lift_gates(self, pod: JsonObject) -> JsonObject:
@@ -226,9 +246,14 @@ class Judge:
         seen = self.pods.get(_key(pod), pod)
         assert not seen["spec"].get("nodeName"), "a gated pod was bound"
         assert _refusal(seen)["reason"] == "SchedulingGated", seen["status"]
-        path = POD.path(pod["metadata"]["namespace"], pod["metadata"]["name"])
-        patch = {"spec": {"schedulingGates": None}}
-        return await self.client.call("PATCH", path, body=patch, content_type="application/merge-patch+json")
+        self._left.clear()
+        return await self._patch(pod, {"spec": {"schedulingGates": None}})
+
+    async def begin(self, pod: JsonObject) -> JsonObject:
+        """Let a bound pod have started, each a second after the one before: preemption asks for that."""
+        self._begun += 1
+        at = (EPOCH + timedelta(seconds=self._begun)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return await self._patch(pod, {"status": {"startTime": at}}, "status")
 
     async def drop(self, pod: JsonObject) -> None:
         """Delete a pod at once."""
@@ -237,15 +262,15 @@ class Judge:
 
     # -- underneath --
 
-    async def until(self, true: Callable[[], bool], what: str) -> None:
+    async def until(self, true: Callable[[], bool], what: str, *, within_s: float = PATIENCE_S) -> None:
         """Wait until the watch shows it. Raises TimeoutError that says what was waited for."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(within_s):
                 while not true():
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError as error:
-            raise TimeoutError(f"waited {PATIENCE_S:.0f} s for {what}") from error
+            raise TimeoutError(f"waited {within_s:.0f} s for {what}") from error
 
     async def follow(self) -> None:
         """Keep `pods` up to date, for ever."""
@@ -267,10 +292,8 @@ class Judge:
         found = await self.client.call("POST", _collection(body), body=body)
         if body["kind"] == BUDGET.name:
             path = f"{_collection(body)}/{body['metadata']['name']}/status"
-            content_type = "application/merge-patch+json"
-            return await self.client.call(
-                "PATCH", path, body={"status": body["status"]}, content_type=content_type
-            )
+            patch = {"status": body["status"]}
+            return await self.client.call("PATCH", path, body=patch, content_type=MERGE)
         return found
 
     async def _delete(self, body: JsonObject) -> None:
@@ -279,14 +302,12 @@ class Judge:
             await self.client.call("DELETE", kind.path(meta["namespace"], meta["name"]), body=_NOW)
 
     async def _let_go(self, pod: JsonObject) -> None:
-        path = POD.path(pod["metadata"]["namespace"], pod["metadata"]["name"])
         with contextlib.suppress(NotFound):
-            await self.client.call(
-                "PATCH",
-                path,
-                body={"metadata": {"finalizers": None}},
-                content_type="application/merge-patch+json",
-            )
+            await self._patch(pod, {"metadata": {"finalizers": None}})
+
+    async def _patch(self, pod: JsonObject, patch: JsonObject, subresource: str = "") -> JsonObject:
+        path = POD.path(pod["metadata"]["namespace"], pod["metadata"]["name"], subresource)
+        return await self.client.call("PATCH", path, body=patch, content_type=MERGE)
 
     async def _all(self, jobs: Iterable[Awaitable[JsonObject | None]]) -> list[JsonObject]:
         """Do them, some at once; results in order."""
@@ -315,6 +336,7 @@ async def judge(host: RealHost) -> AsyncGenerator[Judge]:
         with contextlib.suppress(asyncio.CancelledError, HostError):
             await follower
         await client.close()
+        await asyncio.sleep(0.25)  # TLS connections take their leave after that; the loop must still run
 
 
 def _collection(body: JsonObject) -> str:
