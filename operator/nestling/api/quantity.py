@@ -99,6 +99,7 @@ def format_exponent(value: Fraction | int) -> str:
     return f"{mantissa}e{exponent}" if exponent else f"{mantissa}"
 
 
+@lru_cache(maxsize=2048)
 def format_binary(value: Fraction | int) -> str:
     """Write with Ki to Ei; small numbers and fractions fall back to decimal suffixes, as upstream does."""
     exact = Fraction(value)
@@ -111,6 +112,7 @@ def format_binary(value: Fraction | int) -> str:
     return f"{mantissa}{_BINARY[step]}"
 
 
+@lru_cache(maxsize=2048)  # explanations write the same few amounts again and again
 def format_milli(thousandths: int) -> str:
     """Write a count of thousandths: 1500 is `"1500m"`, 2000 is `"2"`."""
     return format_decimal(Fraction(thousandths, 1000))

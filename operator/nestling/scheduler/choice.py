@@ -23,6 +23,9 @@ def feasible(standing: Standing, overlay: Overlay) -> BoolArray:
     if not overlay:
         return standing.feasible
     mask = standing.feasible.copy()
+    if standing.only is None:
+        mask[list(overlay)] = False
+        return mask
     for row in overlay:
         place = standing.place(row)
         if place is not None:

@@ -6,7 +6,7 @@ Source: Kubernetes 1.37, pkg/scheduler/framework/types.go (FitError) and schedul
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -37,13 +37,17 @@ class NodeRefusal(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no node would do. `plugins` refused at least one each; `closest` are the few that came nearest."""
+    """Why no node would do. `plugins` refused at least one each; `closest` are the few that came nearest.
+
+    `refused` says it place by place, for whoever looks for a way out.
+    """
 
     message: str
     nodes: int
     reasons: tuple[tuple[str, int], ...]
     plugins: frozenset[str]
     closest: tuple[NodeRefusal, ...]
+    refused: tuple["Refused", ...] = field(default=(), compare=False, repr=False)
 
     def and_then(self, preemption: str) -> "Refusal":
         """The same with what preemption came to, as kube-scheduler appends it."""
@@ -103,6 +107,7 @@ def explain(standing: Standing, overlay: Overlay = NO_OVERLAY) -> Refusal:
         tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         frozenset(plugins),
         closest(standing, refused),
+        tuple(refused),
     )
 
 
@@ -140,20 +145,22 @@ def refusals(standing: Standing, overlay: Overlay = NO_OVERLAY) -> list[Refused]
     found: list[Refused] = []
     alive = standing.nodes.alive
     left = alive.copy() if standing.only is None else alive[standing.only]
-    others: dict[FilterPlugin, list[tuple[int, int]]] = {}
+    others: dict[FilterPlugin, tuple[list[int], list[int]]] = {}
+    whole = standing.only is None  # then rows are places
     for row, (plugin, code) in overlay.items():
-        place = standing.place(row)
+        place = row if whole else standing.place(row)
         if place is not None:
+            places, codes = others.setdefault(plugin, ([], []))
+            places.append(place)
+            codes.append(code)
             left[place] = False
-            others.setdefault(plugin, []).append((place, code))
     for slot in standing.filters:
         refused = left & (slot.codes != 0)
-        places = np.flatnonzero(refused)
-        found.append(Refused(slot.plugin, places, slot.codes[places]))
+        at = np.flatnonzero(refused)
+        found.append(Refused(slot.plugin, at, slot.codes[at]))
         left &= ~refused
-    for plugin, entries in others.items():
-        places, codes = zip(*sorted(entries), strict=True)
-        found.append(Refused(plugin, np.array(places, np.intp), np.array(codes, np.int64)))
+    for plugin, (listed, said) in others.items():
+        found.append(Refused(plugin, np.array(listed, np.intp), np.array(said, np.int64)))
     return found
 
 

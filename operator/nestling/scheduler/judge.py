@@ -19,7 +19,7 @@ from nestling.machinery.controller import Answer
 from nestling.machinery.plan import Ask
 from nestling.scheduler.choice import choose, feasible, names_of, only_node
 from nestling.scheduler.engine import Decision, PendingPod, Scheduler
-from nestling.scheduler.explain import Overlay
+from nestling.scheduler.explain import Overlay, Refusal
 from nestling.scheduler.extender import Extender, ExtenderFault, ExtenderFilter, Refusals
 from nestling.scheduler.nominator import Nominator
 from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, PreemptionArgs
@@ -69,17 +69,16 @@ class Judge:
         wish = PendingPod(pod.key.display, pod.pods)
         if pod.pods.malformed or not engine.nodes.count:
             return Judgement(engine.decide(wish))
-        overlay: Overlay = {}
         try:
             if extenders or pod.nominated or len(self._nominator):
-                decision, overlay = yield from self._choose(engine, wish, pod, extenders)
+                decision = yield from self._choose(engine, wish, pod, extenders)
             else:
                 decision = engine.decide(wish)
         except ExtenderFault as fault:
             return Judgement(Decision(wish, engine.nodes.count, error=str(fault)))
         if decision.refusal is None or args is None:
             return Judgement(decision)
-        room = yield from self._make_room(engine, pod, overlay, args, extenders)
+        room = yield from self._make_room(engine, pod, decision.refusal, args, extenders)
         return Judgement(decision, room)
 
     def concerned(self, pod: QueuedPod) -> bool:
@@ -98,18 +97,18 @@ class Judge:
 
     def _choose(
         self, engine: Scheduler, wish: PendingPod, pod: QueuedPod, extenders: Sequence[Extender]
-    ) -> Generator[tuple[Ask, ...], tuple[Answer, ...], tuple[Decision, Overlay]]:
+    ) -> Generator[tuple[Ask, ...], tuple[Answer, ...], Decision]:
         standing, overlay, mask = self._now(engine, pod)
         if pod.nominated:
             alone = only_node(standing, mask, pod.nominated)
             if alone is not None and not extenders:
-                return choose(engine, wish, standing, alone, overlay), overlay
+                return choose(engine, wish, standing, alone, overlay)
             if alone is not None:
                 refused = yield from self._filter(pod, extenders, [pod.nominated])
                 standing, overlay, mask = self._now(engine, pod)
                 alone = only_node(standing, mask, pod.nominated)
                 if alone is not None and not refused.nodes:
-                    return choose(engine, wish, standing, alone, overlay), overlay
+                    return choose(engine, wish, standing, alone, overlay)
         if any(one.filter_verb for one in extenders) and mask.any():
             refused = yield from self._filter(pod, extenders, names_of(standing, mask))
             standing, overlay, mask = self._now(engine, pod, refused)
@@ -118,7 +117,7 @@ class Judge:
             bonus = yield from self._prioritize(pod, extenders, names_of(standing, mask))
             refused = ExtenderFilter.of(overlay)
             standing, overlay, mask = self._now(engine, pod, refused)
-        return choose(engine, wish, standing, mask, overlay, bonus), overlay
+        return choose(engine, wish, standing, mask, overlay, bonus)
 
     def _now(
         self, engine: Scheduler, pod: QueuedPod, refused: Refusals | None = None
@@ -173,7 +172,7 @@ class Judge:
         self,
         engine: Scheduler,
         pod: QueuedPod,
-        overlay: Overlay,
+        refusal: Refusal,
         args: PreemptionArgs,
         extenders: Sequence[Extender],
     ) -> Generator[tuple[Ask, ...], tuple[Answer, ...], Candidate | Fruitless]:
@@ -182,7 +181,7 @@ class Judge:
         if barred is not None:
             return barred
         turn = crc32(wish_name(pod), engine.seed)
-        found = self._preemption.candidates(pod, standing, overlay, args, turn)
+        found = self._preemption.candidates(pod, standing, refusal.refused, args, turn)
         if isinstance(found, Fruitless):
             return found
         for extender in extenders:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nestling.machinery.names import Key
 from nestling.scheduler.budgets import Budgets
-from nestling.scheduler.explain import NO_OVERLAY, Overlay, histogram, refusals, sentence
+from nestling.scheduler.explain import Refused, histogram, sentence
 from nestling.scheduler.nominator import Nominator
 from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.queue import QueuedPod
@@ -128,18 +128,18 @@ class Preemption:
         return None
 
     def candidates(
-        self, pod: QueuedPod, standing: Standing, overlay: Overlay, args: PreemptionArgs, turn: int
+        self, pod: QueuedPod, standing: Standing, refused: Sequence[Refused], args: PreemptionArgs, turn: int
     ) -> list[Candidate] | Fruitless:
         """Nodes where room can be made, in the order in which they were looked at; `turn` says where to
         begin."""
-        rows = possible(standing, overlay)
+        rows = possible(standing, refused)
         wanted = args.wanted(len(rows))
         if len(rows):
             rows = np.roll(rows, -(turn % len(rows)))
         search = self._search(pod, standing)
         found: list[Candidate] = []
         clean = 0
-        why: Counter[str] = Counter()
+        fruitless: list[Reasons] = []
         for start in range(0, len(rows), wanted):
             part: list[int] = rows[start : start + wanted].tolist()
             for looked in self._look(pod, standing, search, part):
@@ -149,9 +149,10 @@ class Preemption:
                     if clean and len(found) >= wanted:
                         return found
                 else:
-                    why.update(looked)
+                    fruitless.append(looked)
         if found:
             return found
+        why = Counter(chain.from_iterable(fruitless))
         total = standing.nodes.count
         if total > len(rows):
             why[NOT_HELPFUL] += total - len(rows)
@@ -293,10 +294,8 @@ def importance(pod: Resident) -> tuple[float, float, Key]:
     return (-pod.priority, pod.start, pod.key)
 
 
-def possible(standing: Standing, overlay: Overlay = NO_OVERLAY) -> NDArray[np.intp]:
+def possible(standing: Standing, refused: Sequence[Refused]) -> NDArray[np.intp]:
     """Rows on which the class was refused for something that removing pods could change."""
-    if standing.rejection is not None:
-        return np.zeros(0, np.intp)
-    found = [one.places[one.plugin.resolvable(one.codes)] for one in refusals(standing, overlay)]
+    found = [one.places[one.plugin.resolvable(one.codes)] for one in refused]
     places = np.sort(np.concatenate(found)) if found else np.zeros(0, np.intp)
     return standing.only[places] if standing.only is not None else places
