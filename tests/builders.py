@@ -14,6 +14,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import (
     BY_PLURAL,
     CLUSTER,
+    CONTROLLER_REVISION,
     CRON_JOB,
     DEPLOYMENT,
     JOB,
@@ -25,8 +26,10 @@ from nestling.api.kinds import (
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
+    STATEFUL_SET,
     Kind,
 )
+from nestling.controllers.history import hash_of, patch_of
 from nestling.controllers.node_template import applied_names
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import timestamp, timestamp_micro
@@ -39,6 +42,7 @@ from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import COMPLETION_INDEX, JOB_TRACKING, KUBELET_FINALIZER, Pod
 from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
+from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.machinery.view import View
@@ -59,6 +63,8 @@ RECORDS: tuple[type[Record], ...] = (
     Deployment,
     Job,
     CronJob,
+    StatefulSet,
+    ControllerRevision,
     Service,
     EndpointSlice,
     PodDisruptionBudget,
@@ -418,6 +424,51 @@ def a_job_pod(
     return a_pod(
         name, phase=phase, status=status, owner=job, annotations=notes, finalizers=finalizers, **more
     )
+
+
+def a_stateful_set(
+    name: str = "web",
+    *,
+    replicas: int = 1,
+    template: JsonObject | None = None,
+    strategy: JsonObject | None = None,
+    status: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A StatefulSet as the API server stores it, defaults filled in, not looked at yet."""
+    full: JsonObject = {
+        "replicas": replicas,
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template if template is not None else a_template(),
+        "serviceName": "web",
+        "podManagementPolicy": "OrderedReady",
+        "updateStrategy": strategy
+        if strategy is not None
+        else {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}},
+        "revisionHistoryLimit": 10,
+        **(spec or {}),
+    }
+    return an_object(STATEFUL_SET, name, spec=full, status=status, **meta)
+
+
+def a_revision(
+    workload: JsonObject,
+    *,
+    number: int = 1,
+    template: JsonObject | None = None,
+    label: str = "controller.kubernetes.io/hash",
+    name: str = "",
+    **meta: Any,
+) -> JsonObject:
+    """The revision of a template of a StatefulSet or DaemonSet, of the present one if none is given."""
+    kept: JsonObject = workload["spec"]["template"] if template is None else template
+    hashed = hash_of(kept, 0)
+    owned = key_for(workload)
+    meta.setdefault("labels", {"app": "web", label: hashed})
+    meta.setdefault("owner", workload)
+    obj = an_object(CONTROLLER_REVISION, name or f"{owned.name}-{hashed}", namespace=owned.namespace, **meta)
+    return {**obj, "data": patch_of(kept), "revision": number}
 
 
 def kind_of(obj: JsonObject) -> Kind:

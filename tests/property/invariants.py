@@ -21,6 +21,7 @@ from nestling.api.kinds import (
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
+    STATEFUL_SET,
     VIRTUAL_KINDS,
     Kind,
 )
@@ -317,7 +318,7 @@ class Forward:
                 known = self._restarts.get(key, 0)
                 assert known <= count <= known + 1, f"restarts of {name_of(pod)} went from {known} to {count}"
                 self._restarts[key] = count
-        for kind in (DEPLOYMENT, *REPLICATED, NODE_POOL):
+        for kind in (DEPLOYMENT, STATEFUL_SET, *REPLICATED, NODE_POOL):
             for obj in world.list(kind):
                 uid, observed = obj["metadata"]["uid"], status_of(obj).get("observedGeneration") or 0
                 known = self._observed.get(uid, 0)
@@ -373,6 +374,7 @@ def complaints(world: World) -> Iterator[str]:
     yield from _owners(world)
     yield from _pods(world)
     yield from _workloads(world)
+    yield from _stateful_sets(world)
     yield from _endpoints(world)
     yield from _budgets(world)
     yield from _nodes(world)
@@ -453,6 +455,33 @@ def _workloads(world: World) -> Iterator[str]:
             rolled = all(serves(pod) for pod in mine)
             if rolled and (images - {template} or len(mine) != deployment["spec"]["replicas"]):
                 yield f"{name_of(deployment)} is not rolled out: {len(mine)} pods of {images}"
+
+
+def _stateful_sets(world: World) -> Iterator[str]:
+    """Numbered pods are those that are wanted, and the figures are theirs."""
+    pods, now = owned(world, POD), world.clock.now()
+    for sts in world.list(STATEFUL_SET):
+        name, spec, status = name_of(sts), sts["spec"], status_of(sts)
+        mine = pods[sts["metadata"]["uid"]]
+        label = "controller-revision-hash"
+        true = {
+            "replicas": len(mine),
+            "readyReplicas": sum(map(serves, mine)),
+            "availableReplicas": sum(serves(pod, spec.get("minReadySeconds") or 0, now) for pod in mine),
+            "currentReplicas": sum(
+                pod["metadata"]["labels"][label] == status["currentRevision"] for pod in mine
+            ),
+            "updatedReplicas": sum(
+                pod["metadata"]["labels"][label] == status["updateRevision"] for pod in mine
+            ),
+        }
+        yield from _differences(sts, true)
+        if not any(map(_is_stuck, mine)):
+            first = (spec.get("ordinals") or {}).get("start") or 0
+            wanted = {f"{name.partition('.')[0]}-{n}" for n in range(first, first + spec["replicas"])}
+            there = {name_of(pod).partition(".")[0] for pod in mine}
+            if there != wanted:
+                yield f"{name} has {sorted(there)} instead of {sorted(wanted)}"
 
 
 def _image(spec: JsonObject) -> str:

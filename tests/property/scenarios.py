@@ -8,6 +8,7 @@ from invariants import at_rest, conditions_of, controller_of, deleting, name_of,
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import (
+    CONTROLLER_REVISION,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     NODE,
@@ -18,13 +19,14 @@ from nestling.api.kinds import (
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     SERVICE,
+    STATEFUL_SET,
 )
 from nestling.machinery.clock import timestamp
 from simulation import CLUSTER, World
 
 Scenario = Callable[[World], None]
 
-_OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, NODE_POOL)
+_OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, NODE_POOL)
 
 
 def template(app: str, image: str = "web:1", **spec: Any) -> dict[str, Any]:
@@ -241,6 +243,15 @@ def end_state(world: World) -> dict[str, Any]:
             for found in world.list(POD_DISRUPTION_BUDGET)
         },
         "targets": sum("DisruptionTarget" in conditions_of(pod) for pod in world.list(POD)),
+        "stateful sets": {
+            name_of(found): (
+                _counts(found),
+                status_of(found).get("currentRevision"),
+                status_of(found).get("updateRevision"),
+            )
+            for found in world.list(STATEFUL_SET)
+        },
+        "revisions": {name_of(found): found["revision"] for found in world.list(CONTROLLER_REVISION)},
         "services": {name_of(found): found["spec"].get("type") for found in world.list(SERVICE)},
         "endpoints": sum(len(found.get("endpoints") or ()) for found in world.list(ENDPOINT_SLICE)),
     }

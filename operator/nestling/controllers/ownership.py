@@ -7,7 +7,7 @@ it.
 Source: Kubernetes 1.37, pkg/controller/controller_ref_manager.go.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -27,20 +27,30 @@ class Claims(Generic[R]):
     writes: tuple[Patch, ...]
 
 
+def _any(_one: Record) -> bool:
+    return True
+
+
 def claim(
-    owner: Record, selector: Selector, owned: Iterable[R], orphans: Iterable[R], *, finalizer: str = ""
+    owner: Record,
+    selector: Selector,
+    owned: Iterable[R],
+    orphans: Iterable[R],
+    *,
+    fits: Callable[[R], bool] = _any,
+    finalizer: str = "",
 ) -> Claims[R]:
     """Sort the objects that name `owner` as their controller, and those that name none.
 
-    An owner on its way out keeps what it has, and neither takes in nor lets go. What is taken in gets
-    `finalizer`, what is let go loses it.
+    An owner on its way out keeps what it has, and neither takes in nor lets go. `fits` is what more than its
+    labels makes an object one of the owner's. What is taken in gets `finalizer`, what is let go loses it.
     """
     held: list[R] = []
     writes: list[Patch] = []
     for one in owned:
         if one.key.namespace != owner.key.namespace:
             continue  # on the host they are neighbours, in the virtual cluster they could never be related
-        if selector.matches(one.labels):
+        if selector.matches(one.labels) and fits(one):
             held.append(one)
         elif not owner.deleting:
             writes.append(_release(owner, one, finalizer))
@@ -53,6 +63,7 @@ def claim(
             and not one.deleting
             and one.key.namespace == owner.key.namespace
             and selector.matches(one.labels)
+            and fits(one)
         ]
     if adopted:
         writes.append(unchanged(owner))

@@ -19,6 +19,7 @@ from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.job import Job
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
 from nestling.machinery.records.service import Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 
@@ -29,9 +30,9 @@ REMEMBERED_DELETIONS: Final = 20_000
 # Cluster, virtual namespace, and one label that the selector asks for (None if it asks for no plain one).
 SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Key, None]]
 # Kinds that others select by label.
-SELECTED: Final = (Pod, ReplicaSet)
+SELECTED: Final = (Pod, ReplicaSet, ControllerRevision)
 # Kinds of which a changed object asks: which of you select me?
-SELECTING: Final = (Service, ReplicaSet, Deployment, PodDisruptionBudget, Job)
+SELECTING: Final = (Service, ReplicaSet, Deployment, StatefulSet, PodDisruptionBudget, Job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,9 @@ class Table(Generic[R]):
 
 def _selector_of(record: Record) -> Selector:
     """The selector of a record of a kind that has one."""
-    return cast("Service | ReplicaSet | Deployment | PodDisruptionBudget | Job", record).selector
+    return cast(
+        "Service | ReplicaSet | Deployment | StatefulSet | PodDisruptionBudget | Job", record
+    ).selector
 
 
 def _places(record: Record) -> Iterator[tuple[str, Any]]:

@@ -31,6 +31,7 @@ from nestling.controllers.cron_job import reconcile as cron_job
 from nestling.controllers.deployment import routes as deployment
 from nestling.controllers.job import orphan as job_orphan
 from nestling.controllers.job import routes as job
+from nestling.controllers.stateful_set import routes as stateful_set
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
 from nestling.machinery.cache import Cache
@@ -41,15 +42,14 @@ from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.job import CronJob, Job
 from nestling.machinery.records.kept import (
-    ControllerRevision,
     DaemonSet,
     PriorityClass,
-    StatefulSet,
 )
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
+from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.network import endpoint_slice, service
@@ -150,6 +150,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 job_orphan.CONTROLLER,
                 cron_job.CONTROLLER,
                 ttl_after_finished.CONTROLLER,
+                stateful_set.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

@@ -10,6 +10,7 @@ from builders import (
     a_pod,
     a_replica_set,
     a_service,
+    a_stateful_set,
     an_object,
 )
 from nestling.api.json import JsonObject
@@ -169,6 +170,26 @@ def small_world() -> list[JsonObject]:
         deployment,
         a_deployment("leaving", namespace="shop", strategy={"type": "Recreate"}, deleting_at=NOW + 30),
         replica_set,
+        a_stateful_set(
+            "db",
+            namespace="shop",
+            replicas=3,
+            deleting_at=NOW + 30,
+            spec={
+                "ordinals": {"start": 1},
+                "persistentVolumeClaimRetentionPolicy": {"whenDeleted": "Retain", "whenScaled": "Delete"},
+            },
+            status={
+                "observedGeneration": 1,
+                "replicas": 3,
+                "readyReplicas": 2,
+                "availableReplicas": 1,
+                "currentReplicas": 2,
+                "updatedReplicas": 1,
+                "currentRevision": "db-1",
+                "updateRevision": "db-2",
+            },
+        ),
         a_pod(
             "web-5d4f-x", namespace="shop", node="n1", owner=replica_set, spec=_POD_SPEC, status=_POD_STATUS
         ),

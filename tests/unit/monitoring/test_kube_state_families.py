@@ -17,6 +17,7 @@ NODE = "node"
 DEPLOYMENT = "namespace deployment"
 REPLICA_SET = "namespace replicaset"
 BUDGET = "namespace poddisruptionbudget"
+STATEFUL_SET = "namespace statefulset"
 SERVICE = "namespace service uid"
 OWNER = "owner_kind owner_name owner_is_controller"
 AMOUNT = f"{CONTAINER} node resource unit"
@@ -111,6 +112,20 @@ STOCK = {
     "kube_poddisruptionbudget_status_expected_pods": BUDGET,
     "kube_poddisruptionbudget_status_observed_generation": BUDGET,
     "kube_poddisruptionbudget_status_pod_disruptions_allowed": BUDGET,
+    "kube_statefulset_created": STATEFUL_SET,
+    "kube_statefulset_deletion_timestamp": STATEFUL_SET,
+    "kube_statefulset_metadata_generation": STATEFUL_SET,
+    "kube_statefulset_ordinals_start": STATEFUL_SET,
+    "kube_statefulset_persistentvolumeclaim_retention_policy": f"{STATEFUL_SET} when_deleted when_scaled",
+    "kube_statefulset_replicas": STATEFUL_SET,
+    "kube_statefulset_status_current_revision": f"{STATEFUL_SET} revision",
+    "kube_statefulset_status_observed_generation": STATEFUL_SET,
+    "kube_statefulset_status_replicas": STATEFUL_SET,
+    "kube_statefulset_status_replicas_available": STATEFUL_SET,
+    "kube_statefulset_status_replicas_current": STATEFUL_SET,
+    "kube_statefulset_status_replicas_ready": STATEFUL_SET,
+    "kube_statefulset_status_replicas_updated": STATEFUL_SET,
+    "kube_statefulset_status_update_revision": f"{STATEFUL_SET} revision",
     "kube_service_created": SERVICE,
     "kube_service_info": f"{SERVICE} cluster_ip external_name external_traffic_policy load_balancer_ip",
     "kube_service_spec_external_ip": f"{SERVICE} external_ip",
@@ -120,7 +135,10 @@ STOCK = {
 # Their label names depend on the objects; see test_kube_state_values.
 LABEL_FAMILIES = {
     f"kube_{kind}_labels"
-    for kind in ("pod", "node", "namespace", "deployment", "replicaset", "service", "poddisruptionbudget")
+    for kind in (
+        *("pod", "node", "namespace", "deployment", "replicaset", "statefulset", "service"),
+        "poddisruptionbudget",
+    )
 }
 OWN = {"nestling_kube_state_unreadable_objects"}
 

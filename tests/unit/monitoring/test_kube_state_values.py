@@ -14,6 +14,7 @@ from builders import (
     a_pod,
     a_replica_set,
     a_service,
+    a_stateful_set,
     an_object,
     cache_of,
     key_for,
@@ -203,6 +204,9 @@ def test_labels_are_shown_as_far_as_they_are_allowed(
         ),
         pytest.param(
             a_replica_set("x", namespace="shop"), "replicaset", {"namespace": "shop"}, id="replicaset"
+        ),
+        pytest.param(
+            a_stateful_set("x", namespace="shop"), "statefulset", {"namespace": "shop"}, id="statefulset"
         ),
         pytest.param(
             a_service("x", namespace="shop"), "service", {"namespace": "shop", "uid": "u"}, id="service"

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nestling.api.kinds import (
-    CONTROLLER_REVISION,
     DAEMON_SET,
     PRIORITY_CLASS,
-    STATEFUL_SET,
     Kind,
 )
 from nestling.machinery.records.base import Record
@@ -21,20 +19,6 @@ class PriorityClass(Record):
     """One priority class; its fields stand at the top level of the object."""
 
     KIND: ClassVar[Kind] = PRIORITY_CLASS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerRevision(Record):
-    """One revision of a workload's template."""
-
-    KIND: ClassVar[Kind] = CONTROLLER_REVISION
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatefulSet(Record):
-    """One stateful set."""
-
-    KIND: ClassVar[Kind] = STATEFUL_SET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,10 +68,10 @@ class ReplicaSet(Record):
     def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
         """Constructor arguments taken from a VirtualReplicaSet."""
         fields = super(ReplicaSet, cls).fields_of(obj)
-        spec = _object(obj.get("spec"))
-        status = _object(obj.get("status"))
-        template = _object(spec.get("template"))
-        notes = _object(obj["metadata"].get("annotations"))
+        spec = object_of(obj.get("spec"))
+        status = object_of(obj.get("status"))
+        template = object_of(spec.get("template"))
+        notes = object_of(obj["metadata"].get("annotations"))
         terminating = status.get("terminatingReplicas")
         fields.update(
             replicas=count(spec.get("replicas"), 1),
@@ -106,7 +106,7 @@ class ReplicationController(ReplicaSet):
     def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
         """Constructor arguments taken from a VirtualReplicationController."""
         fields = super(ReplicationController, cls).fields_of(obj)
-        labels = _object(_object(obj.get("spec")).get("selector")) or fields["template_labels"]
+        labels = object_of(object_of(obj.get("spec")).get("selector")) or fields["template_labels"]
         fields["selector"] = selector_of({"matchLabels": labels}) if labels else NOTHING
         return fields
 
@@ -139,11 +139,11 @@ class Deployment(Record):
     def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
         """Constructor arguments taken from a VirtualDeployment."""
         fields = super(Deployment, cls).fields_of(obj)
-        spec = _object(obj.get("spec"))
-        status = _object(obj.get("status"))
-        template = _object(spec.get("template"))
-        strategy = _object(spec.get("strategy"))
-        rolling = _object(strategy.get("rollingUpdate"))
+        spec = object_of(obj.get("spec"))
+        status = object_of(obj.get("status"))
+        template = object_of(spec.get("template"))
+        strategy = object_of(spec.get("strategy"))
+        rolling = object_of(strategy.get("rollingUpdate"))
         fields.update(
             replicas=count(spec.get("replicas"), 1),
             selector=selector_of(spec.get("selector")),
@@ -154,8 +154,8 @@ class Deployment(Record):
             surge=rolling.get("maxSurge", "25%"),
             unavailable=rolling.get("maxUnavailable", "25%"),
             paused=spec.get("paused") is True,
-            deadline_s=_limit(spec.get("progressDeadlineSeconds")),
-            history_limit=_limit(spec.get("revisionHistoryLimit")),
+            deadline_s=limit_of(spec.get("progressDeadlineSeconds")),
+            history_limit=limit_of(spec.get("revisionHistoryLimit")),
             observed_generation=count(status.get("observedGeneration"), 0),
             collisions=count(status.get("collisionCount"), 0),
         )
@@ -164,14 +164,17 @@ class Deployment(Record):
 
 def template_digest(template: JsonObject) -> str:
     """A text that is equal for templates of the same pods, whatever their label `pod-template-hash`."""
-    return hashlib.blake2b(
-        orjson.dumps(_plain(template, hashed=True), option=orjson.OPT_SORT_KEYS), digest_size=16
-    ).hexdigest()
+    return _digest(_plain(template, hashed=True))
+
+
+def content_digest(template: JsonObject) -> str:
+    """A text that is equal for templates of the same pods, all labels compared."""
+    return _digest(_plain(template))
 
 
 def labels_of(template: JsonObject) -> Mapping[str, str]:
     """The labels that a template gives its pods."""
-    return _object(_object(template.get("metadata")).get("labels")) or EMPTY
+    return object_of(object_of(template.get("metadata")).get("labels")) or EMPTY
 
 
 def count(value: JsonValue, default: int) -> int:
@@ -179,12 +182,13 @@ def count(value: JsonValue, default: int) -> int:
     return max(value, 0) if isinstance(value, int) and not isinstance(value, bool) else default
 
 
-def _limit(value: JsonValue) -> int | None:
+def limit_of(value: JsonValue) -> int | None:
     """A limit, or None where Kubernetes reads none: absent, or the largest number there is."""
     return None if value is None or value == INT32_MAX else count(value, 0)
 
 
-def _object(value: JsonValue) -> JsonObject:
+def object_of(value: JsonValue) -> JsonObject:
+    """An object as it is, an empty one for anything else."""
     return cast("JsonObject", value) if isinstance(value, dict) else {}
 
 
@@ -197,6 +201,10 @@ def selector_of(value: JsonValue) -> Selector:
         return NOTHING
     pairs = cast("Iterable[tuple[object, object]]", found.equals)
     return found if all(isinstance(text, str) for pair in pairs for text in pair) else NOTHING
+
+
+def _digest(value: JsonValue) -> str:
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=16).hexdigest()
 
 
 def _plain(value: JsonValue, *, key: str = "", hashed: bool = False) -> JsonValue:

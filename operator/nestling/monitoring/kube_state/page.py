@@ -14,7 +14,16 @@ import structlog
 from nestling.machinery.cache import Cache
 from nestling.machinery.records.base import Record
 from nestling.monitoring.gzip_parts import Part
-from nestling.monitoring.kube_state import budget, deployment, namespace, node, pod, replica_set, service
+from nestling.monitoring.kube_state import (
+    budget,
+    deployment,
+    namespace,
+    node,
+    pod,
+    replica_set,
+    service,
+    stateful_set,
+)
 from nestling.monitoring.kube_state.family import Exporter, Family, Page, Section, identity_of
 from nestling.monitoring.kube_state.reading import label_pairs
 
@@ -31,7 +40,7 @@ UNREADABLE: Final = Family(
     ("cluster", "kind"),
 )
 
-# StatefulSets, DaemonSets, Jobs and CronJobs join with their controllers, each with a
+# DaemonSets, Jobs and CronJobs join with their controllers, each with a
 # module of its own: series of objects that nobody acts upon would only raise alarms.
 EXPORTERS: Final[tuple[Exporter, ...]] = (
     namespace.EXPORTER,
@@ -39,6 +48,7 @@ EXPORTERS: Final[tuple[Exporter, ...]] = (
     pod.EXPORTER,
     replica_set.EXPORTER,
     deployment.EXPORTER,
+    stateful_set.EXPORTER,
     service.EXPORTER,
     budget.EXPORTER,
 )
