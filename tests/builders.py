@@ -16,6 +16,7 @@ from nestling.api.kinds import (
     CLUSTER,
     CONTROLLER_REVISION,
     CRON_JOB,
+    DAEMON_SET,
     DEPLOYMENT,
     JOB,
     LEASE,
@@ -42,7 +43,7 @@ from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import COMPLETION_INDEX, JOB_TRACKING, KUBELET_FINALIZER, Pod
 from nestling.machinery.records.pool import POOL_APPLIED, POOL_LABEL, NodePool
-from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
+from nestling.machinery.records.revisioned import ControllerRevision, DaemonSet, StatefulSet
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.machinery.view import View
@@ -64,6 +65,7 @@ RECORDS: tuple[type[Record], ...] = (
     Job,
     CronJob,
     StatefulSet,
+    DaemonSet,
     ControllerRevision,
     Service,
     EndpointSlice,
@@ -450,6 +452,30 @@ def a_stateful_set(
         **(spec or {}),
     }
     return an_object(STATEFUL_SET, name, spec=full, status=status, **meta)
+
+
+def a_daemon_set(
+    name: str = "web",
+    *,
+    template: JsonObject | None = None,
+    strategy: JsonObject | None = None,
+    status: JsonObject | None = None,
+    spec: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """A DaemonSet as the API server stores it, defaults filled in; its first template is numbered."""
+    meta.setdefault("annotations", {"deprecated.daemonset.template.generation": "1"})
+    bounds = {"maxSurge": 0, "maxUnavailable": 1}
+    full: JsonObject = {
+        "selector": {"matchLabels": {"app": "web"}},
+        "template": template if template is not None else a_template(),
+        "updateStrategy": strategy
+        if strategy is not None
+        else {"type": "RollingUpdate", "rollingUpdate": bounds},
+        "revisionHistoryLimit": 10,
+        **(spec or {}),
+    }
+    return an_object(DAEMON_SET, name, spec=full, status=status, **meta)
 
 
 def a_revision(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import (
+    DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     NODE,
@@ -318,7 +319,7 @@ class Forward:
                 known = self._restarts.get(key, 0)
                 assert known <= count <= known + 1, f"restarts of {name_of(pod)} went from {known} to {count}"
                 self._restarts[key] = count
-        for kind in (DEPLOYMENT, STATEFUL_SET, *REPLICATED, NODE_POOL):
+        for kind in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET, *REPLICATED, NODE_POOL):
             for obj in world.list(kind):
                 uid, observed = obj["metadata"]["uid"], status_of(obj).get("observedGeneration") or 0
                 known = self._observed.get(uid, 0)
@@ -375,6 +376,7 @@ def complaints(world: World) -> Iterator[str]:
     yield from _pods(world)
     yield from _workloads(world)
     yield from _stateful_sets(world)
+    yield from _daemon_sets(world)
     yield from _endpoints(world)
     yield from _budgets(world)
     yield from _nodes(world)
@@ -482,6 +484,44 @@ def _stateful_sets(world: World) -> Iterator[str]:
             there = {name_of(pod).partition(".")[0] for pod in mine}
             if there != wanted:
                 yield f"{name} has {sorted(there)} instead of {sorted(wanted)}"
+
+
+def _daemon_sets(world: World) -> Iterator[str]:
+    """A pod on every node that should have one, none elsewhere, and the figures are theirs.
+
+    Which nodes should is told by the plain node selector and by taints that nobody tolerates.
+    """
+    pods, now = owned(world, POD), world.clock.now()
+    for ds in world.list(DAEMON_SET):
+        spec, template = ds["spec"], ds["spec"]["template"]["spec"]
+        selector = template.get("nodeSelector") or {}
+        tolerated = {one.get("key") for one in template.get("tolerations") or ()}
+        wanted = {
+            name_of(node)
+            for node in world.list(NODE)
+            if selector.items() <= (node["metadata"].get("labels") or {}).items()
+            and not any(
+                taint["key"] == "chore" and taint["key"] not in tolerated
+                for taint in node["spec"].get("taints") or ()
+            )
+        }
+        mine = {pod["spec"].get("nodeName"): pod for pod in pods[ds["metadata"]["uid"]]}
+        placed = [pod for node, pod in mine.items() if node in wanted]
+        ready = [pod for pod in placed if serves(pod)]
+        available = sum(serves(pod, spec.get("minReadySeconds") or 0, now) for pod in placed)
+        true = {
+            "desiredNumberScheduled": len(wanted),
+            "currentNumberScheduled": len(placed),
+            "numberMisscheduled": len(mine) - len(placed),
+            "numberReady": len(ready),
+            "numberAvailable": available,
+            "numberUnavailable": len(wanted) - available,
+        }
+        yield from _differences(ds, true)
+        if not wanted <= mine.keys():
+            yield f"{name_of(ds)} has no pod on {sorted(wanted - mine.keys())}"
+        if len(mine) != len(pods[ds["metadata"]["uid"]]):
+            yield f"{name_of(ds)} has two pods on a node"
 
 
 def _image(spec: JsonObject) -> str:

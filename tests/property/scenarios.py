@@ -9,6 +9,7 @@ from invariants import at_rest, conditions_of, controller_of, deleting, name_of,
 from nestling.api.json import JsonObject
 from nestling.api.kinds import (
     CONTROLLER_REVISION,
+    DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
     NODE,
@@ -26,7 +27,7 @@ from simulation import CLUSTER, World
 
 Scenario = Callable[[World], None]
 
-_OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, NODE_POOL)
+_OWNERS = (REPLICA_SET, REPLICATION_CONTROLLER, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, NODE_POOL)
 
 
 def template(app: str, image: str = "web:1", **spec: Any) -> dict[str, Any]:
@@ -250,6 +251,10 @@ def end_state(world: World) -> dict[str, Any]:
                 status_of(found).get("updateRevision"),
             )
             for found in world.list(STATEFUL_SET)
+        },
+        "daemon sets": {
+            name_of(found): {name: figure for name, figure in status_of(found).items() if figure}
+            for found in world.list(DAEMON_SET)
         },
         "revisions": {name_of(found): found["revision"] for found in world.list(CONTROLLER_REVISION)},
         "services": {name_of(found): found["spec"].get("type") for found in world.list(SERVICE)},

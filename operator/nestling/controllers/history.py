@@ -67,10 +67,18 @@ def by_number(revision: ControllerRevision) -> tuple[int, float, str]:
     return revision.number, revision.created_at, revision.key.name
 
 
-def present(view: View, owner: Revisioned, revisions: Sequence[ControllerRevision], *, label: str) -> Present:
+def present(
+    view: View,
+    owner: Revisioned,
+    revisions: Sequence[ControllerRevision],
+    *,
+    label: str,
+    annotation: str = "",
+) -> Present:
     """The revision of the present template: it stands, or comes back and gets a new number, or is made.
 
-    `revisions` come lowest first; `label` is where a revision says its hash.
+    `revisions` come lowest first; `label` is where a revision says its hash, `annotation` where a new one
+    says its number, if it does.
     """
     number = revisions[-1].number + 1 if revisions else 1
     equal = [one for one in revisions if one.digest == owner.digest]
@@ -80,7 +88,7 @@ def present(view: View, owner: Revisioned, revisions: Sequence[ControllerRevisio
             return _as_it_is(found, label, owner.collisions)
         return Present(
             found.key.name,
-            found.labels.get(label, ""),
+            _hash(found, label),
             number,
             owner.collisions,
             Patch(found.KIND, found.key, found.uid, {"revision": number}, version=found.version),
@@ -93,7 +101,11 @@ def present(view: View, owner: Revisioned, revisions: Sequence[ControllerRevisio
         taken = view.get(ControllerRevision, key)
         if taken is None:
             labels = {**owner.template_labels, label: hashed}
-            create = Create(CONTROLLER_REVISION, key, _body(owner, body, key, labels, number))
+            notes = {**(body["metadata"].get("annotations") or {})}
+            if annotation:
+                notes[annotation] = str(number)
+            made = _body(owner, template, key, number, labels=labels, annotations=notes)
+            create = Create(CONTROLLER_REVISION, key, made)
             return Present(key.name, hashed, number, collisions, create)
         if taken.digest == owner.digest:
             # A predecessor's, on its way out: its end will wake us. Or one whose labels somebody has changed.
@@ -102,10 +114,23 @@ def present(view: View, owner: Revisioned, revisions: Sequence[ControllerRevisio
 
 
 def _as_it_is(revision: ControllerRevision, label: str, collisions: int) -> Present:
-    return Present(revision.key.name, revision.labels.get(label, ""), revision.number, collisions)
+    return Present(revision.key.name, _hash(revision, label), revision.number, collisions)
 
 
-def _body(owner: Revisioned, body: JsonObject, key: Key, labels: JsonObject, number: int) -> JsonObject:
+def _hash(revision: ControllerRevision, label: str) -> str:
+    """What a revision goes by: its label, or its name if somebody has made it without."""
+    return revision.labels.get(label) or revision.key.name
+
+
+def _body(
+    owner: Revisioned,
+    template: JsonObject,
+    key: Key,
+    number: int,
+    *,
+    labels: JsonObject,
+    annotations: JsonObject,
+) -> JsonObject:
     """The new revision; it has the owner's annotations, among them `kubernetes.io/change-cause`."""
     meta: JsonObject = {
         "name": key.host_name,
@@ -113,13 +138,13 @@ def _body(owner: Revisioned, body: JsonObject, key: Key, labels: JsonObject, num
         "labels": labels,
         "ownerReferences": [owner.as_owner().to_json()],
     }
-    if body["metadata"].get("annotations"):
-        meta["annotations"] = body["metadata"]["annotations"]
+    if annotations:
+        meta["annotations"] = annotations
     return {
         "apiVersion": CONTROLLER_REVISION.api_version,
         "kind": CONTROLLER_REVISION.name,
         "metadata": meta,
-        "data": patch_of(body["spec"].get("template") or {}),
+        "data": patch_of(template),
         "revision": number,
     }
 

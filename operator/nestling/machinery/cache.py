@@ -19,7 +19,7 @@ from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.job import Job
 from nestling.machinery.records.pod import Pod
-from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
+from nestling.machinery.records.revisioned import ControllerRevision, DaemonSet, StatefulSet
 from nestling.machinery.records.service import Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet
 
@@ -32,7 +32,7 @@ SelectorIndex: TypeAlias = dict[tuple[str, str, tuple[str, str] | None], dict[Ke
 # Kinds that others select by label.
 SELECTED: Final = (Pod, ReplicaSet, ControllerRevision)
 # Kinds of which a changed object asks: which of you select me?
-SELECTING: Final = (Service, ReplicaSet, Deployment, StatefulSet, PodDisruptionBudget, Job)
+SELECTING: Final = (Service, ReplicaSet, Deployment, StatefulSet, DaemonSet, PodDisruptionBudget, Job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Table(Generic[R]):
 def _selector_of(record: Record) -> Selector:
     """The selector of a record of a kind that has one."""
     return cast(
-        "Service | ReplicaSet | Deployment | StatefulSet | PodDisruptionBudget | Job", record
+        "Service | ReplicaSet | Deployment | StatefulSet | DaemonSet | PodDisruptionBudget | Job", record
     ).selector
 
 

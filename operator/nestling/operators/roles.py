@@ -28,6 +28,7 @@ from nestling.controllers import (
     zone_eviction,
 )
 from nestling.controllers.cron_job import reconcile as cron_job
+from nestling.controllers.daemon_set import routes as daemon_set
 from nestling.controllers.deployment import routes as deployment
 from nestling.controllers.job import orphan as job_orphan
 from nestling.controllers.job import routes as job
@@ -42,14 +43,13 @@ from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.job import CronJob, Job
 from nestling.machinery.records.kept import (
-    DaemonSet,
     PriorityClass,
 )
 from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.pool import NodePool
-from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
+from nestling.machinery.records.revisioned import ControllerRevision, DaemonSet, StatefulSet
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
 from nestling.network import endpoint_slice, service
@@ -151,6 +151,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 cron_job.CONTROLLER,
                 ttl_after_finished.CONTROLLER,
                 stateful_set.CONTROLLER,
+                daemon_set.CONTROLLER,
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

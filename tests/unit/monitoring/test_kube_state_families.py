@@ -18,6 +18,7 @@ DEPLOYMENT = "namespace deployment"
 REPLICA_SET = "namespace replicaset"
 BUDGET = "namespace poddisruptionbudget"
 STATEFUL_SET = "namespace statefulset"
+DAEMON_SET = "namespace daemonset"
 SERVICE = "namespace service uid"
 OWNER = "owner_kind owner_name owner_is_controller"
 AMOUNT = f"{CONTAINER} node resource unit"
@@ -126,6 +127,17 @@ STOCK = {
     "kube_statefulset_status_replicas_ready": STATEFUL_SET,
     "kube_statefulset_status_replicas_updated": STATEFUL_SET,
     "kube_statefulset_status_update_revision": f"{STATEFUL_SET} revision",
+    "kube_daemonset_created": DAEMON_SET,
+    "kube_daemonset_deletion_timestamp": DAEMON_SET,
+    "kube_daemonset_metadata_generation": DAEMON_SET,
+    "kube_daemonset_status_current_number_scheduled": DAEMON_SET,
+    "kube_daemonset_status_desired_number_scheduled": DAEMON_SET,
+    "kube_daemonset_status_number_available": DAEMON_SET,
+    "kube_daemonset_status_number_misscheduled": DAEMON_SET,
+    "kube_daemonset_status_number_ready": DAEMON_SET,
+    "kube_daemonset_status_number_unavailable": DAEMON_SET,
+    "kube_daemonset_status_observed_generation": DAEMON_SET,
+    "kube_daemonset_status_updated_number_scheduled": DAEMON_SET,
     "kube_service_created": SERVICE,
     "kube_service_info": f"{SERVICE} cluster_ip external_name external_traffic_policy load_balancer_ip",
     "kube_service_spec_external_ip": f"{SERVICE} external_ip",
@@ -136,7 +148,7 @@ STOCK = {
 LABEL_FAMILIES = {
     f"kube_{kind}_labels"
     for kind in (
-        *("pod", "node", "namespace", "deployment", "replicaset", "statefulset", "service"),
+        *("pod", "node", "namespace", "deployment", "replicaset", "statefulset", "daemonset", "service"),
         "poddisruptionbudget",
     )
 }

@@ -9,6 +9,7 @@ import pytest
 from builders import (
     NOW,
     a_condition,
+    a_daemon_set,
     a_deployment,
     a_node,
     a_pod,
@@ -205,6 +206,7 @@ def test_labels_are_shown_as_far_as_they_are_allowed(
         pytest.param(
             a_replica_set("x", namespace="shop"), "replicaset", {"namespace": "shop"}, id="replicaset"
         ),
+        pytest.param(a_daemon_set("x", namespace="shop"), "daemonset", {"namespace": "shop"}, id="daemonset"),
         pytest.param(
             a_stateful_set("x", namespace="shop"), "statefulset", {"namespace": "shop"}, id="statefulset"
         ),

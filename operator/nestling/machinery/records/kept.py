@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nestling.api.kinds import (
-    DAEMON_SET,
     PRIORITY_CLASS,
     Kind,
 )
@@ -19,10 +18,3 @@ class PriorityClass(Record):
     """One priority class; its fields stand at the top level of the object."""
 
     KIND: ClassVar[Kind] = PRIORITY_CLASS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DaemonSet(Record):
-    """One daemon set."""
-
-    KIND: ClassVar[Kind] = DAEMON_SET

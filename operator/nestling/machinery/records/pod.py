@@ -25,6 +25,7 @@ class Pod(Record):
     """One pod.
 
     `phase` is "" until somebody wrote a status; `ready_at` is when the Ready condition last became True.
+    `target_node` is the node that it is bound to, or the only one that it may be bound to.
     `completion_index` is the pod's number in an indexed Job, NO_INDEX for all other pods.
     `started_at` is when a kubelet first took note of it, None before; `nominated_node` is where room is being
     made for it. `applied` says that this sighting showed field owners which the next `kubectl apply` will ask
@@ -34,6 +35,7 @@ class Pod(Record):
     KIND: ClassVar[Kind] = POD
 
     node_name: str
+    target_node: str
     scheduler_name: str
     phase: str
     ip: str
@@ -83,6 +85,7 @@ class Pod(Record):
         notes: JsonObject = obj["metadata"].get("annotations") or {}
         fields.update(
             node_name=spec.get("nodeName") or "",
+            target_node=spec.get("nodeName") or _only_node(spec),
             scheduler_name=spec.get("schedulerName") or "default-scheduler",
             phase=status.get("phase") or "",
             ip=status.get("podIP") or "",
@@ -104,6 +107,21 @@ class Pod(Record):
 def _by_apply(entry: JsonObject) -> bool:
     """Whether the fields of this entry were applied, on the server's side or by kubectl on its own."""
     return entry.get("operation") == "Apply" or entry.get("manager") == "kubectl-client-side-apply"
+
+
+def _only_node(spec: JsonObject) -> str:
+    """The node that the required affinity names, as that of a DaemonSet's pod does; "" if it names none.
+
+    Source: Kubernetes 1.37, pkg/controller/daemon/util (GetTargetNodeName).
+    """
+    nodes: JsonObject = (spec.get("affinity") or {}).get("nodeAffinity") or {}
+    required: JsonObject = nodes.get("requiredDuringSchedulingIgnoredDuringExecution") or {}
+    for term in required.get("nodeSelectorTerms") or ():
+        for field in term.get("matchFields") or ():
+            if field.get("key") == "metadata.name" and field.get("operator") == "In":
+                names: list[str] = field.get("values") or []
+                return names[0] if len(names) == 1 else ""
+    return ""
 
 
 def _integer(text: str) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from nestling.api.json import JsonObject, JsonValue
-from nestling.api.kinds import CONTROLLER_REVISION, STATEFUL_SET, Kind
+from nestling.api.kinds import CONTROLLER_REVISION, DAEMON_SET, STATEFUL_SET, Kind
 from nestling.api.selector import Selector
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.workload import (
@@ -25,6 +25,8 @@ from nestling.machinery.records.workload import (
 
 # On pods, and on the revisions of a DaemonSet: which revision they are of.
 REVISION_HASH: Final = "controller-revision-hash"
+# On a DaemonSet: how many templates it has had.
+TEMPLATE_GENERATION: Final = "deprecated.daemonset.template.generation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,36 @@ class StatefulSet(Revisioned):
             current_revision=_text(status.get("currentRevision")),
             update_revision=_text(status.get("updateRevision")),
             current_replicas=count(status.get("currentReplicas"), 0),
+        )
+        return fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonSet(Revisioned):
+    """One DaemonSet. `surge` and `unavailable` stand as written, a number or a percentage; 0 with OnDelete.
+
+    `template_generation` is what the annotation says, "" without one; `misscheduled` what was last reported.
+    """
+
+    KIND: ClassVar[Kind] = DAEMON_SET
+
+    surge: int | str
+    unavailable: int | str
+    template_generation: str
+    misscheduled: int
+
+    @classmethod
+    def fields_of(cls, obj: JsonObject) -> dict[str, Any]:
+        """Constructor arguments taken from a VirtualDaemonSet."""
+        fields = super(DaemonSet, cls).fields_of(obj)
+        strategy = object_of(object_of(obj.get("spec")).get("updateStrategy"))
+        bounds = object_of(strategy.get("rollingUpdate"))
+        rolls = not fields["on_delete"]
+        fields.update(
+            surge=bounds.get("maxSurge", 0) if rolls else 0,
+            unavailable=bounds.get("maxUnavailable", 1) if rolls else 0,
+            template_generation=_text(object_of(obj["metadata"].get("annotations")).get(TEMPLATE_GENERATION)),
+            misscheduled=count(object_of(obj.get("status")).get("numberMisscheduled"), 0),
         )
         return fields
 

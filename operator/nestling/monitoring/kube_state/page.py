@@ -16,6 +16,7 @@ from nestling.machinery.records.base import Record
 from nestling.monitoring.gzip_parts import Part
 from nestling.monitoring.kube_state import (
     budget,
+    daemon_set,
     deployment,
     namespace,
     node,
@@ -40,7 +41,7 @@ UNREADABLE: Final = Family(
     ("cluster", "kind"),
 )
 
-# DaemonSets, Jobs and CronJobs join with their controllers, each with a
+# Jobs and CronJobs join with their controllers, each with a
 # module of its own: series of objects that nobody acts upon would only raise alarms.
 EXPORTERS: Final[tuple[Exporter, ...]] = (
     namespace.EXPORTER,
@@ -49,6 +50,7 @@ EXPORTERS: Final[tuple[Exporter, ...]] = (
     replica_set.EXPORTER,
     deployment.EXPORTER,
     stateful_set.EXPORTER,
+    daemon_set.EXPORTER,
     service.EXPORTER,
     budget.EXPORTER,
 )
