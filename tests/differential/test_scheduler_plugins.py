@@ -11,26 +11,51 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
+import numpy as np
 import orjson
 import pytest
 
 from nestling.api.json import JsonObject
+from nestling.api.selector import Selector
 from nestling.host.paths import cache_home
 from nestling.host.release import KUBERNETES_VERSION, go_mod, replaced_modules, staging_version
 from nestling.scheduler.engine import Scheduler
 from nestling.scheduler.explain import refusals
+from nestling.scheduler.framework import FilterPlugin, Profile, ScorePlugin, Supposition, Weighted
+from nestling.scheduler.nodes import images_of
+from nestling.scheduler.plugins.registry import in_tree
+from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.resources import allocatable
 from nestling.scheduler.standing import Standing
 from nestling.scheduler.table import NodeFacts, NodeTaint
+from unit.scheduler.draw import Draw
 
 pytestmark = pytest.mark.differential
 
 SOURCE: Final = Path(__file__).parent / "scheduler_plugins" / "main.go"
 CASES: Final = int(os.environ.get("NESTLING_SCHEDULER_CASES", "250"))
 SEED: Final = int(os.environ.get("NESTLING_SCHEDULER_SEED", "1"))
+FILTERS: Final = (
+    "NodeName",
+    "NodeUnschedulable",
+    "TaintToleration",
+    "NodeAffinity",
+    "NodePorts",
+    "NodeResourcesFit",
+    "PodTopologySpread",
+    "InterPodAffinity",
+)
+WEIGHTS: Final = {
+    "TaintToleration": 3,
+    "NodeAffinity": 2,
+    "NodeResourcesFit": 1,
+    "PodTopologySpread": 2,
+    "InterPodAffinity": 2,
+    "NodeResourcesBalancedAllocation": 1,
+    "ImageLocality": 1,
+}
 
 
 @pytest.fixture(scope="module")
@@ -64,175 +89,83 @@ def original() -> Path:
     return program
 
 
-class Draw:
-    """Random parts of manifests, all of which an API server would take."""
-
-    def __init__(self, seed: int) -> None:
-        self.random = Random(seed)
-
-    def chance(self, share: float) -> bool:
-        return self.random.random() < share
-
-    def a_cluster(self) -> JsonObject:
-        names = [f"n{i}" for i in range(self.random.randint(1, 12))]
-        return {
-            "nodes": [self.a_node(name) for name in names],
-            "bound": [
-                self.a_pod(f"b{i}", names, on=self.random.choice(names))
-                for i in range(self.random.randint(0, 10))
-            ],
-            "pods": [self.a_pod(f"p{i}", names) for i in range(8)],
-        }
-
-    def a_node(self, name: str) -> JsonObject:
-        pick = self.random.choice
-        room = {
-            "cpu": pick(["1", "4", "16", "3900m", "0", "7"]),
-            "memory": pick(["1Gi", "8Gi", "3333Mi", "0", "16G"]),
-            "pods": pick(["1", "3", "110"]),
-            "ephemeral-storage": pick(["10Gi", "0"]),
-        }
-        if self.chance(0.4):
-            room["example.com/gpu"] = "4"
-        if self.chance(0.2):
-            room["hugepages-2Mi"] = "4Mi"
-        if self.chance(0.1):
-            del room["memory"]
-        values = {"zone": ["a", "b", "c"], "num": ["5", "6", "x"], "disk": ["a", "b"]}
-        labels = {key: pick(options) for key, options in values.items() if self.chance(0.5)}
-        effects = ["NoSchedule", "PreferNoSchedule", "PreferNoSchedule", "NoExecute"]
-        pairs = [("a", "x"), ("b", ""), ("c", "1")]
-        taints = [{"key": k, "value": v, "effect": pick(effects)} for k, v in pairs if self.chance(0.25)]
-        spec = {"taints": taints, "unschedulable": self.chance(0.1)}
-        return {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": {"allocatable": room}}
-
-    def a_pod(self, name: str, nodes: list[str], *, on: str = "") -> JsonObject:
-        spec: JsonObject = {"containers": [self.a_container(i) for i in range(self.random.randint(1, 3))]}
-        if self.chance(0.4):
-            spec["initContainers"] = [self.a_container(10 + i) for i in range(self.random.randint(1, 3))]
-            for container in spec["initContainers"]:
-                if self.chance(0.5):
-                    container["restartPolicy"] = "Always"
-        if self.chance(0.15):
-            spec["overhead"] = {"cpu": "100m", "memory": "10Mi"}
-        if self.chance(0.15):
-            stated = {k: v for k, v in self.requests().items() if k in {"cpu", "memory", "hugepages-2Mi"}}
-            spec["resources"] = {"requests": stated}
-        if self.chance(0.2):
-            spec["nodeSelector"] = {"zone": self.random.choice("abc")}
-        if self.chance(0.4):
-            spec["affinity"] = {"nodeAffinity": self.an_affinity(nodes)}
-        spec["tolerations"] = [self.a_toleration() for _ in range(self.random.randint(0, 3))]
-        if on:
-            spec["nodeName"] = on
-        return {"metadata": {"name": name, "namespace": "default", "uid": name}, "spec": spec}
-
-    def a_container(self, number: int) -> JsonObject:
-        found: JsonObject = {"name": f"c{number}", "image": "x", "resources": {"requests": self.requests()}}
-        if self.chance(0.2):
-            pick = self.random.choice
-            port = {"containerPort": 80, "hostPort": pick([80, 81, 0]), "protocol": pick(["TCP", "UDP"])}
-            found["ports"] = [
-                port | ({"hostIP": pick(["0.0.0.0", "10.0.0.1", "10.0.0.2"])} if self.chance(0.5) else {})
-            ]
-        return found
-
-    def requests(self) -> dict[str, str]:
-        options = {
-            "cpu": (0.75, ["0", "1m", "100m", "250m", "999m", "1", "1500m", "3", "500u", "1k"]),
-            "memory": (
-                0.75,
-                ["0", "1", "128974848", "129M", "123Mi", "1Gi", "1536Mi", "200Mi", "1G", "1Ti", "100m"],
-            ),
-            "ephemeral-storage": (0.15, ["1Gi", "10Gi", "1Mi", "0"]),
-            "example.com/gpu": (0.12, ["0", "1", "2", "3"]),
-            "hugepages-2Mi": (0.05, ["2Mi", "4Mi"]),
-            "attachable-volumes-x": (0.03, ["1"]),
-        }
-        return {
-            name: self.random.choice(texts) for name, (share, texts) in options.items() if self.chance(share)
-        }
-
-    def an_affinity(self, nodes: list[str]) -> JsonObject:
-        found: JsonObject = {}
-        count = self.random.randint
-        if self.chance(0.6):
-            terms = [self.a_term(nodes) for _ in range(count(1, 3))]
-            found["requiredDuringSchedulingIgnoredDuringExecution"] = {"nodeSelectorTerms": terms}
-        if self.chance(0.6):
-            found["preferredDuringSchedulingIgnoredDuringExecution"] = [
-                {"weight": self.random.choice([1, 7, 33, 100]), "preference": self.a_term(nodes)}
-                for _ in range(count(1, 3))
-            ]
-        return found
-
-    def a_term(self, nodes: list[str]) -> JsonObject:
-        found: JsonObject = {}
-        if self.chance(0.8):
-            found["matchExpressions"] = [self.a_requirement() for _ in range(self.random.randint(1, 2))]
-        if self.chance(0.2):
-            found["matchFields"] = [
-                {
-                    "key": "metadata.name",
-                    "operator": self.random.choice(["In", "NotIn"]),
-                    "values": [self.random.choice([*nodes, "gone"])],
-                }
-                for _ in range(self.random.choice([1, 1, 2]))
-            ]
-        return found
-
-    def a_requirement(self) -> JsonObject:
-        operator = self.random.choice(["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"])
-        values: list[str] = []
-        if operator in {"In", "NotIn"}:
-            values = self.random.sample(["a", "b", "c", "5", "10"], self.random.randint(1, 3))
-        elif operator in {"Gt", "Lt"}:
-            values = [self.random.choice(["0", "5", "7"])]
-        return {
-            "key": self.random.choice(["zone", "disk", "num", "none"]),
-            "operator": operator,
-            "values": values,
-        }
-
-    def a_toleration(self) -> JsonObject:
-        if self.chance(0.1):
-            return {"key": "node.kubernetes.io/unschedulable", "operator": "Exists"}
-        found: JsonObject = {"operator": self.random.choice(["Exists", "Equal", ""])}
-        if self.chance(0.15):
-            found["operator"] = "Exists"
-        else:
-            found["key"] = self.random.choice("abc")
-        if found["operator"] != "Exists":
-            found["value"] = self.random.choice(["x", "", "1"])
-        if self.chance(0.6):
-            found["effect"] = self.random.choice(["NoSchedule", "PreferNoSchedule", "NoExecute"])
-        return found
-
-
 def ours(cluster: JsonObject) -> list[JsonObject]:
     """Our verdicts, in the form of the original's."""
-    scheduler = Scheduler()
+    scheduler = Scheduler(profile=a_profile(cluster["profile"]))
     for node in cluster["nodes"]:
-        meta, spec = node["metadata"], node["spec"]
+        meta, spec, status = node["metadata"], node["spec"], node["status"]
         taints = tuple(NodeTaint(one["key"], one["value"], one["effect"]) for one in spec["taints"])
-        room = allocatable(node["status"]["allocatable"])
-        facts = NodeFacts(meta["name"], room, meta["labels"], taints, spec["unschedulable"])
+        room = allocatable(status["allocatable"])
+        facts = NodeFacts(
+            meta["name"], room, meta["labels"], taints, spec["unschedulable"], images_of(status)
+        )
         scheduler.nodes.put_node(facts)
-    for pod in cluster["bound"]:
-        scheduler.nodes.add_pod(pod["spec"]["nodeName"], scheduler.classes.of(pod["spec"], bound=True))
-    return [verdict(scheduler.standing(scheduler.classes.of(pod["spec"]))) for pod in cluster["pods"]]
+    peers = scheduler.nodes.peers
+    for one in cluster["namespaces"]:
+        peers.put_namespace(one["metadata"]["name"], one["metadata"]["labels"])
+    for one in cluster["services"]:
+        meta, selector = one["metadata"], Selector.from_labels(one["spec"]["selector"])
+        peers.put_service(meta["namespace"], meta["name"], selector)
+    for kind, plural in (("ReplicaSet", "replicaSets"), ("StatefulSet", "statefulSets")):
+        for one in cluster[plural]:
+            meta, selector = one["metadata"], Selector.from_json(one["spec"]["selector"])
+            peers.put_workload(kind, meta["namespace"], meta["name"], selector)
+
+    def class_of(pod: JsonObject, *, bound: bool = False) -> PodClass:
+        meta = pod["metadata"]
+        return scheduler.classes.of(pod["spec"], meta=meta, namespace=meta["namespace"], bound=bound)
+
+    bound = [class_of(pod, bound=True) for pod in cluster["bound"]]
+    for pod, pods in zip(cluster["bound"], bound, strict=True):
+        scheduler.nodes.add_pod(pod["spec"]["nodeName"], pods)
+    pending = [class_of(pod) for pod in cluster["pods"]]
+
+    def fits(pods: PodClass, removal: JsonObject) -> bool:
+        come = [pending[i] for i in removal["with"]]
+        gone = [bound[i] for i in removal["without"]]
+        signs = np.array([[1] * len(come) + [-1] * len(gone)], np.int64)
+        row = np.array([scheduler.nodes.row_of[removal["node"]]], np.intp)
+        return bool(scheduler.would_fit(pods, row, Supposition((*come, *gone), signs))[0])
+
+    return [
+        verdict(scheduler.standing(pods)) | {"fits": [fits(pods, one) for one in cluster["removals"]]}
+        for pods in pending
+    ]
+
+
+def a_profile(with_args: JsonObject) -> Profile:
+    """The default plugins with these arguments."""
+    registry = in_tree()
+    args = {
+        "NodeResourcesFit": {"scoringStrategy": with_args["strategy"]},
+        "PodTopologySpread": with_args["spread"],
+        "InterPodAffinity": with_args.get("near", {}),
+        "NodeAffinity": with_args.get("affinity", {}),
+        "NodeResourcesBalancedAllocation": {"resources": with_args["balanced"]},
+    }
+    made = {name: registry.make(name, args.get(name, {})) for name in {*FILTERS, *WEIGHTS}}
+    return Profile(
+        [one for name in FILTERS if isinstance(one := made[name], FilterPlugin)],
+        [
+            Weighted(one, weight)
+            for name, weight in WEIGHTS.items()
+            if isinstance(one := made[name], ScorePlugin)
+        ],
+    )
 
 
 def verdict(standing: Standing) -> JsonObject:
     """What a standing says, in the form of the original's."""
-    found: dict[str, Any] = {"rejected": "", "elsewhere": [], "refused": {}, "scores": {}}
+    found: dict[str, Any] = {"rejected": "", "elsewhere": [], "refused": {}, "scores": {}, "helpless": []}
     if standing.rejection is not None:
         return {**found, "rejected": standing.rejection[1].message}
     nodes = standing.nodes
-    for slot, places in refusals(standing):
-        for place in places.tolist():
-            reasons = slot.plugin.reasons(int(slot.codes[place]), standing.pods, nodes)
+    for refused in refusals(standing):
+        for place, code in zip(refused.places.tolist(), refused.codes.tolist(), strict=True):
+            reasons = refused.plugin.reasons(code, standing.pods, nodes)
             found["refused"][nodes.names[standing.row(place)]] = sorted(reasons)
+    resolvable = {nodes.names[row] for row in standing.resolvable()}
+    found["helpless"] = sorted(found["refused"].keys() - resolvable)
     feasible: set[str] = set()
     for place in standing.feasible.nonzero()[0].tolist():
         name = nodes.names[standing.row(place)]
@@ -255,6 +188,11 @@ def test_every_node_is_refused_for_the_same_reasons_or_scored_the_same(original:
     for number, (cluster, theirs) in enumerate(zip(clusters, orjson.loads(answer.stdout), strict=True)):
         for pod, mine, their in zip(cluster["pods"], ours(cluster), theirs, strict=True):
             their["elsewhere"].sort()
+            their["helpless"].sort()
+            # A plugin that the original leaves out gives every node the same.
+            for scores in (mine["scores"], their["scores"]):
+                for plugin in [one for one, nodes in scores.items() if not any(nodes.values())]:
+                    del scores[plugin]
             for reasons in their["refused"].values():
                 reasons.sort()
             assert mine == their, f"seed {SEED}, cluster {number}: {orjson.dumps(pod['spec']).decode()}"

@@ -130,7 +130,22 @@ EVERYTHING: Final[tuple[type[Record], ...]] = (
 ROLES: Final[Mapping[str, Role]] = {
     role.name: role
     for role in (
-        Role("scheduler", (Cluster, Pod, Node, PriorityClass, PodDisruptionBudget), machines=_scheduler),
+        Role(
+            "scheduler",
+            (
+                Cluster,
+                Pod,
+                Node,
+                PriorityClass,
+                PodDisruptionBudget,
+                Namespace,
+                Service,
+                ReplicaSet,
+                ReplicationController,
+                StatefulSet,
+            ),
+            machines=_scheduler,
+        ),
         Role(
             "controllers",
             EVERYTHING,

@@ -78,7 +78,7 @@ class Scheduler:
         self.seed = seed
         self._remember = remember
         self._lap = lap
-        self._standings: OrderedDict[bytes, Standing] = OrderedDict()
+        self._standings: OrderedDict[tuple[bytes, int], Standing] = OrderedDict()
 
     def place(self, pods: Iterable[PendingPod]) -> list[Decision]:
         """Decide for each pod in turn, and count it on its node before the next one is looked at."""
@@ -129,14 +129,15 @@ class Scheduler:
 
     def standing(self, pods: PodClass) -> Standing:
         """The class's masks and scores, up to date."""
-        found = self._standings.get(pods.key) if self._remember else None
+        key = self.nodes.peers.company(pods).key
+        found = self._standings.get(key) if self._remember else None
         if found is not None:
             found.refresh()
-            self._standings.move_to_end(pods.key)
+            self._standings.move_to_end(key)
             return found
         made = Standing(pods, self.nodes, self.profile, self._lap)
         if self._remember and made.lasting:
-            self._standings[pods.key] = made
+            self._standings[key] = made
             if len(self._standings) > KEPT:
                 self._standings.popitem(last=False)
         return made

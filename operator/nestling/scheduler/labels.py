@@ -92,6 +92,11 @@ class LabelColumns:
             return np.full(self._rows, requirement.matches({}), np.bool_)
         return column.truths(requirement)[column.ids]
 
+    def values(self, key: str) -> int:
+        """How many value ids a key has: 0 and up, some of nodes long gone."""
+        column = self._columns.get(key)
+        return len(column.values) if column is not None else 0
+
     def ids(self, key: str) -> NDArray[np.int32]:
         """Value ids of one key by row (int32, -1 without the label): the domains of a topology key."""
         column = self._columns.get(key)

@@ -127,6 +127,7 @@ class Lane:
             or self.nodes.count
             or self.priorities.own
             or len(self.budgets)
+            or self.nodes.peers.known
         )
 
     @property

@@ -18,6 +18,7 @@ from nestling.machinery.plan import Plan
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
+from nestling.scheduler import kin
 from nestling.scheduler.configuration import Setup
 from nestling.scheduler.lane import Lane
 from nestling.scheduler.metrics import Pending, Recorder, Silent
@@ -31,7 +32,7 @@ class SchedulerMachine:
     """The loop's state. `now` tells the time of a change (observe knows none); `timer` measures durations."""
 
     name = "scheduler"
-    kinds = (POD, NODE, PRIORITY_CLASS, CLUSTER, POD_DISRUPTION_BUDGET)
+    kinds = (POD, NODE, PRIORITY_CLASS, CLUSTER, POD_DISRUPTION_BUDGET, *kin.KINDS)
 
     def __init__(
         self,
@@ -67,6 +68,8 @@ class SchedulerMachine:
                 lane.budget_changed(change.key, change.new)
             case CLUSTER.plural:
                 lane.cluster_changed(cast("Cluster | None", change.new), self._now())
+            case plural if plural in kin.PLURALS:
+                kin.learn(lane.nodes.peers, change)
             case _:
                 pass
         if change.new is None and lane.empty and not lane.seed:

@@ -25,6 +25,7 @@ def facts_of(node: Node) -> NodeFacts | None:
         node.labels,
         tuple(NodeTaint(taint.key, taint.value, taint.effect) for taint in node.taints),
         node.unschedulable,
+        images_of(node.body.get("status") or {}),
     )
 
 
@@ -34,6 +35,16 @@ def read_taints(spec: JsonObject) -> tuple[NodeTaint, ...]:
         NodeTaint(taint["key"], taint.get("value") or "", taint["effect"])
         for taint in spec.get("taints") or ()
     )
+
+
+def images_of(status: JsonObject) -> dict[str, int]:
+    """The images that a node reports, sizes in bytes by name."""
+    return {
+        str(name): size
+        for image in status.get("images") or ()
+        if isinstance(size := image.get("sizeBytes", 0), int)
+        for name in image.get("names") or ()
+    }
 
 
 def what_changed(before: NodeFacts | None, after: NodeFacts) -> Iterator[ClusterEvent]:

@@ -22,7 +22,7 @@ from nestling.scheduler.engine import Scheduler
 from nestling.scheduler.explain import NodeRefusal, Refusal, refused_nodes
 from nestling.scheduler.framework import DEFAULT_SCHEDULER
 from nestling.scheduler.judge import Judge, Judgement
-from nestling.scheduler.nodes import read_taints
+from nestling.scheduler.nodes import images_of, read_taints
 from nestling.scheduler.nominator import Nominator
 from nestling.scheduler.podclass import Classes
 from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, found_room
@@ -245,6 +245,7 @@ def _put(cluster: _Cluster, node: JsonObject) -> NodeRefusal | None:
             {str(key): str(value) for key, value in (meta.get("labels") or {}).items()},
             read_taints(spec),
             bool(spec.get("unschedulable")),
+            images_of(status),
         )
         cluster.nodes.put_node(facts)
     except _UNREADABLE as error:

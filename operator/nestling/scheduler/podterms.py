@@ -48,14 +48,14 @@ class Audience:
         return self.namespace_selector.everything
 
     def includes(self, who: Who, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether the pod is meant; `namespaces` are the labels of the namespaces that have any."""
+        """Whether the pod is meant; `namespaces` has the labels of every namespace."""
         return self.covers(who.namespace, namespaces) and self.selector.matches(who.labels)
 
     def covers(self, namespace: str, namespaces: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether pods of this namespace can be meant."""
         if namespace in self.namespaces:
             return True
-        return self.namespace_selector.matches(namespaces.get(namespace, EMPTY))
+        return self.namespace_selector.matches(namespaces[namespace])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,13 +32,12 @@ Amounts: TypeAlias = dict[str, Fraction]
 class Demand:
     """Requests of one pod: `amounts` in column units by resource, in the order of filtering, without zeros.
 
-    `scored_cpu` and `scored_memory` are the incoming pod's for scoring, `counted_cpu` and `counted_memory`
-    what it adds to its node's column for scoring; they differ only for pods with pod-level resources.
+    `scored` are the incoming pod's for scoring, `counted_cpu` and `counted_memory` what it adds to its node's
+    column for scoring; they differ only for pods with pod-level resources.
     """
 
     amounts: Mapping[str, int]
-    scored_cpu: int
-    scored_memory: int
+    scored: Mapping[str, int]
     counted_cpu: int
     counted_memory: int
 
@@ -55,14 +54,13 @@ class Demand:
         amounts = {name: in_units(name, plain[name]) for name in sorted(plain, key=_filter_order)}
         return cls(
             {name: amount for name, amount in amounts.items() if amount > 0 and counts(name)},
-            in_units(CPU, scored.get(CPU, Fraction(0))),
-            in_units(MEMORY, scored.get(MEMORY, Fraction(0))),
+            {name: in_units(name, amount) for name, amount in scored.items()},
             in_units(CPU, counted.get(CPU, Fraction(0))),
             in_units(MEMORY, counted.get(MEMORY, Fraction(0))),
         )
 
 
-NOTHING: Final = Demand({}, 0, 0, 0, 0)
+NOTHING: Final = Demand({}, {}, 0, 0)
 
 
 def allocatable(amounts: JsonObject) -> dict[str, int]:

@@ -1,13 +1,14 @@
 """The nodes of one cluster in columns: a row per node, one number per question a plugin asks.
 
-Fed with nodes and with pods that came to or left a node; asked by plugins, which get whole columns. Every
-change of a row is logged with its aspect, so that whoever keeps something computed from the table
-(`standing`) can refresh the rows that changed and nothing else. Rows of removed nodes are used again; a
-removed node whose pods are still known keeps its row, no longer alive, until they are gone.
+Fed with nodes and with pods that came to or left a node; asked by plugins, which get whole columns. What pods
+are to each other is in `peers`. Every change of a row is logged with its aspect, so that whoever keeps
+something computed from the table (`standing`) can refresh the rows that changed and nothing else. Rows of
+removed nodes are used again; a removed node whose pods are still known keeps its row, no longer alive, until
+they are gone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntFlag
 from typing import Final, TypeAlias
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nestling.scheduler.labels import LabelColumns
+from nestling.scheduler.peers import Peers
 from nestling.scheduler.podclass import EVERY_ADDRESS, HostPort, PodClass
 from nestling.scheduler.resources import CPU, EPHEMERAL_STORAGE, MEMORY, PODS, counts
 
@@ -27,10 +29,11 @@ ALL: Final = slice(None)
 
 
 class Aspect(IntFlag):
-    """What of a row changed: who is on the node, or what the node is."""
+    """What of a row changed: who is on the node, what the node is, which images it has."""
 
     USAGE = 1
     NODE = 2
+    IMAGES = 4
 
 
 _USAGE: Final = int(Aspect.USAGE)
@@ -38,7 +41,7 @@ _USAGE: Final = int(Aspect.USAGE)
 
 def changed_row(change: int) -> int:
     """The row that a logged change is about."""
-    return change >> 2
+    return change >> 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +55,23 @@ class NodeTaint:
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What the table takes of a node. `allocatable` is in column units, `pods` among them."""
+    """What the table takes of a node. `allocatable` is in column units, `pods` among them; `images` are sizes
+    in bytes by name."""
 
     name: str
     allocatable: Mapping[str, int]
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     taints: tuple[NodeTaint, ...] = ()
     unschedulable: bool = False
+    images: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(slots=True)
+class Image:
+    """A container image: its size in bytes, and the rows that have it."""
+
+    size: int
+    rows: set[int] = field(default_factory=set[int])
 
 
 class NodeTable:
@@ -89,6 +102,8 @@ class NodeTable:
         self.ports: dict[tuple[str, int], dict[str, dict[int, int]]] = {}
         self.columns: dict[str, int] = {CPU: 0, MEMORY: 1, EPHEMERAL_STORAGE: 2}
         self._taint_ids: dict[tuple[NodeTaint, ...], int] = {(): 0}
+        self.peers = Peers(rows)
+        self.images: dict[str, Image] = {}
         self._facts: list[NodeFacts | None] = [None] * rows
         self._free = list(range(rows - 1, -1, -1))
         self._log: list[int] = []
@@ -102,8 +117,8 @@ class NodeTable:
         return self._log_start + len(self._log)
 
     def changes_since(self, version: int) -> list[int] | None:
-        """Logged changes after `version`, each `row * 4 + aspect`; None if that is too long ago or the table
-        grew."""
+        """Logged changes after `version`, each `row * 8 + aspect` (see `changed_row`). None if too long
+        ago or the table grew."""
         if version < self._log_start:
             return None
         return self._log[version - self._log_start :]
@@ -111,7 +126,7 @@ class NodeTable:
     def _touch(self, row: int, aspect: int) -> None:
         if len(self._log) > 4 * self.rows + 4096:
             self._forget_log()
-        self._log.append(row * 4 + aspect)
+        self._log.append(row * 8 + aspect)
 
     def _forget_log(self) -> None:
         self._log_start += len(self._log) + 1
@@ -142,6 +157,11 @@ class NodeTable:
             self.alive[row] = True
             self.count += 1
         self._facts[row] = facts
+        if before is None or before.images != facts.images:
+            self._put_images(row, facts.images, before.images if before is not None else {})
+            if before is not None and replace(before, images=facts.images) == facts:
+                self._touch(row, Aspect.IMAGES)
+                return before
         self._touch(row, Aspect.NODE)
         return before
 
@@ -158,12 +178,26 @@ class NodeTable:
         self.allocatable[row] = 0
         self.pods_allowed[row] = 0
         self.labels.put(row, {}, before.labels)
+        self._put_images(row, {}, before.images)
         self.taints[row] = 0
         self.unschedulable[row] = False
         self._facts[row] = None
         self._touch(row, Aspect.NODE)
         self._release(row)
         return before
+
+    def _put_images(self, row: int, images: Mapping[str, int], before: Mapping[str, int]) -> None:
+        for name in before.keys() - images.keys():
+            image = self.images[name]
+            image.rows.discard(row)
+            if not image.rows:
+                del self.images[name]
+        for name, size in images.items():
+            # The size that the first node reported counts for all, as upstream has it.
+            image = self.images.setdefault(name, Image(size))
+            image.rows.add(row)
+            if len(image.rows) == 1:
+                image.size = size
 
     def facts(self, name: str) -> NodeFacts | None:
         """The node as it was put, or None."""
@@ -200,6 +234,7 @@ class NodeTable:
         self.counted[row, 1] += sign * demand.counted_memory
         for port in pods.ports:
             self._count_port(row, port, sign)
+        self.peers.count(row, pods, sign)
         self._touch(row, _USAGE)
 
     def _count_port(self, row: int, port: HostPort, sign: int) -> None:
@@ -275,6 +310,7 @@ class NodeTable:
             grown[: self.rows] = old
             setattr(self, name, grown)
         self.labels.grow(rows)
+        self.peers.grow(rows)
         self.rows = rows
         self._forget_log()
 

@@ -19,8 +19,12 @@ from nestling.machinery.plan import Ask, Delete, Emit, Patch, Plan
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
 from nestling.machinery.records.kept import PriorityClass
+from nestling.machinery.records.namespace import Namespace
 from nestling.machinery.records.node import Node
 from nestling.machinery.records.pod import Pod
+from nestling.machinery.records.revisioned import StatefulSet
+from nestling.machinery.records.service import Service
+from nestling.machinery.records.workload import ReplicaSet, ReplicationController
 from nestling.scheduler.configuration import Setup
 from nestling.scheduler.machine import SchedulerMachine
 from nestling.scheduler.metrics import Recorder
@@ -50,7 +54,8 @@ class Host:
 
     def restart(self) -> None:
         """Lose all memory but the objects."""
-        self.cache = Cache((Cluster, Node, Pod, PriorityClass, PodDisruptionBudget))
+        kin = (Namespace, Service, ReplicaSet, ReplicationController, StatefulSet)
+        self.cache = Cache((Cluster, Node, Pod, PriorityClass, PodDisruptionBudget, *kin))
         self.machine = SchedulerMachine(now=self.clock.now, timer=self.clock.monotonic, **self._options)
         for obj in list(self.objects.values()):
             self._show(obj)

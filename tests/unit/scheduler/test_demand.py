@@ -124,7 +124,7 @@ def test_scores_count_containers_that_say_nothing(
     spec: JsonObject, scored: tuple[int, int], counted: tuple[int, int]
 ) -> None:
     demand = Demand.of(spec)
-    assert (demand.scored_cpu, demand.scored_memory) == scored
+    assert (demand.scored["cpu"], demand.scored["memory"]) == scored
     assert (demand.counted_cpu, demand.counted_memory) == counted
 
 

@@ -82,7 +82,7 @@ def test_changes_are_logged_by_row_and_aspect() -> None:
     before = table.version
     table.add_pod("n2", a_class())
     table.put_node(facts("n1", cpu="8"))
-    assert table.changes_since(before) == [1 * 4 + Aspect.USAGE, 0 * 4 + Aspect.NODE]
+    assert table.changes_since(before) == [1 * 8 + Aspect.USAGE, 0 * 8 + Aspect.NODE]
     assert table.changes_since(table.version) == []
 
 

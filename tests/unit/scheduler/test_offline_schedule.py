@@ -58,6 +58,7 @@ def test_a_verdict_has_the_scores_of_every_feasible_node_best_first() -> None:
                     "NodeResourcesFit": 95,
                     "NodeResourcesBalancedAllocation": 73,
                     "TaintToleration": 300,
+                    "ImageLocality": 0,
                 },
             },
             {
@@ -67,6 +68,7 @@ def test_a_verdict_has_the_scores_of_every_feasible_node_best_first() -> None:
                     "NodeResourcesFit": 73,
                     "NodeResourcesBalancedAllocation": 62,
                     "TaintToleration": 300,
+                    "ImageLocality": 0,
                 },
             },
         ],

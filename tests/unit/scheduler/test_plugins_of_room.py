@@ -1,5 +1,6 @@
 """The plugins that look at what is left on a node: resources and ports."""
 
+from math import floor, sqrt
 from random import Random
 
 import numpy as np
@@ -101,52 +102,153 @@ def random_class(random: Random) -> PodClass:
     return a_class(requests(**{name: said[name] for name in said if random.random() < 0.8}))
 
 
-def least_allocated(capacity: tuple[int, int], counted: tuple[int, int], wants: tuple[int, int]) -> int:
+def least(used: int, room: int) -> int:
+    return 0 if used > room else (room - used) * 100 // room
+
+
+def most(used: int, room: int) -> int:
+    return min(used, room) * 100 // room
+
+
+def ratio(shape: list[tuple[int, int]], used: int, room: int) -> int:
+    """The broken line, segment by segment, cut towards zero as Go does."""
+    percent = 100 if used > room else used * 100 // room
+    for i, (end, score) in enumerate(shape):
+        if percent <= end:
+            if i == 0:
+                return score * 10
+            start, before = shape[i - 1]
+            return before * 10 + int((score - before) * 10 * (percent - start) / (end - start))
+    return shape[-1][1] * 10
+
+
+def strategy_score(
+    kind: str,
+    shape: list[tuple[int, int]],
+    table: NodeTable,
+    pods: PodClass,
+    weights: dict[str, int],
+    row: int,
+) -> int:
     """The rule, number by number."""
-    score = weight = 0
-    for room, used, more in zip(capacity, counted, wants, strict=True):
-        if room == 0:
+    score = votes = 0
+    for name, weight in weights.items():
+        wants, column = pods.demand.scored.get(name, 0), table.columns[name]
+        room = int(table.allocatable[row, column])
+        if room == 0 or (wants == 0 and name not in {"cpu", "memory", "ephemeral-storage"}):
             continue
-        requested = used + more
-        score += 0 if requested > room else (room - requested) * 100 // room
-        weight += 1
-    return score // weight if weight else 0
+        counts = table.counted if name in {"cpu", "memory"} else table.requested
+        used = int(counts[row, column]) + wants
+        match kind:
+            case "LeastAllocated":
+                part = least(used, room)
+            case "MostAllocated":
+                part = most(used, room)
+            case _:
+                part = ratio(shape, used, room)
+        if part or kind != "RequestedToCapacityRatio":
+            score += part * weight
+            votes += weight
+    if not votes:
+        return 0
+    return floor(score / votes + 0.5) if kind == "RequestedToCapacityRatio" else score // votes
 
 
-def balance(used: tuple[int, int], capacity: tuple[int, int]) -> int:
+SHAPES: list[list[tuple[int, int]]] = [
+    [(0, 0), (100, 10)],
+    [(0, 10), (100, 0)],
+    [(20, 9), (60, 4), (90, 10)],
+    [(50, 7)],
+]
+
+
+@pytest.mark.parametrize("kind", ["LeastAllocated", "MostAllocated", "RequestedToCapacityRatio"])
+@pytest.mark.parametrize("seed", range(25))
+def test_each_strategy_agrees_with_the_scalar_rule(seed: int, kind: str) -> None:
+    random = Random(seed)
+    table, pods = random_table(random)
+    names = ["cpu", "memory", "ephemeral-storage", "x.io/gpu"]
+    weights = {name: random.choice([1, 3, 100]) for name in names if random.random() < 0.7} or {"cpu": 1}
+    for name in weights:
+        table.column(name)
+    shape = random.choice(SHAPES)
+    stated: JsonObject = {
+        "type": kind,
+        "resources": [{"name": name, "weight": weight} for name, weight in weights.items()],
+    }
+    if kind == "RequestedToCapacityRatio":
+        points = [{"utilization": percent, "score": score} for percent, score in shape]
+        stated["requestedToCapacityRatio"] = {"shape": points}
+    plugin = NodeResourcesFit.of({"scoringStrategy": stated})
+    state = plugin.prepare_score(pods, table)
+    found = plugin.score(state, table, ALL)
+    for row in np.flatnonzero(table.alive).tolist():
+        expected = strategy_score(kind, shape, table, pods, weights, row)
+        assert found[row] == expected, f"seed {seed}, row {row}"
+        assert plugin.score_row(state, table, row) == expected, f"seed {seed}, row {row}"
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        pytest.param({"scoringStrategy": {"type": "Best"}}, "not 'Best'", id="unknown type"),
+        pytest.param(
+            {"scoringStrategy": {"resources": [{"name": "cpu", "weight": 101}]}}, "1 to 100", id="weight"
+        ),
+        pytest.param(
+            {"scoringStrategy": {"type": "RequestedToCapacityRatio"}}, "at least one point", id="no shape"
+        ),
+        pytest.param(
+            {"scoringStrategy": {"type": "MostAllocated", "requestedToCapacityRatio": {}}},
+            "goes with the type of this name",
+            id="shape without its type",
+        ),
+        pytest.param({"ignoredResourceGroups": ["a/b"]}, "has no slash", id="group with a slash"),
+    ],
+)
+def test_arguments_without_sense_are_refused(args: JsonObject, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        NodeResourcesFit.of(args)
+
+
+def test_ignored_resources_refuse_no_node() -> None:
+    plugin = NodeResourcesFit.of({"ignoredResources": ["x.io/gpu"], "ignoredResourceGroups": ["y.io"]})
+    table = a_table(facts("n1"))
+    assert refusals(plugin, a_class(requests(**{"x.io/gpu": "1", "y.io/tpu": "2"})), table) == {}
+    assert refusals(plugin, a_class(requests(**{"x.io/other": "1"})), table) == {
+        "n1": ("Insufficient x.io/other",)
+    }
+
+
+def balance(used: list[int], capacity: list[int]) -> int:
     """The rule, number by number."""
     shares = [min(u / c, 1.0) for u, c in zip(used, capacity, strict=True) if c]
-    deviation = abs((shares[0] - shares[1]) / 2) if len(shares) == 2 else 0.0
+    deviation = 0.0
+    if len(shares) == 2:
+        deviation = abs((shares[0] - shares[1]) / 2)
+    elif len(shares) > 2:
+        mean = sum(shares) / len(shares)
+        deviation = sqrt(sum((share - mean) ** 2 for share in shares) / len(shares))
     return int((1 - deviation) * 100)
 
 
+@pytest.mark.parametrize("resources", [["cpu", "memory"], ["cpu", "memory", "ephemeral-storage", "x.io/gpu"]])
 @pytest.mark.parametrize("seed", range(25))
-def test_least_allocated_agrees_with_the_scalar_rule(seed: int) -> None:
+def test_balanced_allocation_agrees_with_the_scalar_rule(seed: int, resources: list[str]) -> None:
     table, pods = random_table(Random(seed))
-    plugin = NodeResourcesFit()
-    found = plugin.score(plugin.prepare_score(pods, table), table, ALL)
-    for row in np.flatnonzero(table.alive).tolist():
-        capacity = (int(table.allocatable[row, 0]), int(table.allocatable[row, 1]))
-        counted = (int(table.counted[row, 0]), int(table.counted[row, 1]))
-        wants = (pods.demand.scored_cpu, pods.demand.scored_memory)
-        expected = least_allocated(capacity, counted, wants)
-        assert found[row] == expected, f"seed {seed}, row {row}"
-        assert plugin.score_row(wants, table, row) == expected, f"seed {seed}, row {row}"
-
-
-@pytest.mark.parametrize("seed", range(25))
-def test_balanced_allocation_agrees_with_the_scalar_rule(seed: int) -> None:
-    table, pods = random_table(Random(seed))
-    plugin = NodeResourcesBalancedAllocation()
+    plugin = NodeResourcesBalancedAllocation.of({"resources": [{"name": name} for name in resources]})
     state = plugin.prepare_score(pods, table)
+    amounts = pods.demand.amounts
     if state is None:
-        assert not {"cpu", "memory"} & pods.demand.amounts.keys()
+        assert not set(resources) & amounts.keys()
         return
+    asked = [name for name in resources if "/" not in name or name in amounts]
     found = plugin.score(state, table, ALL)
     for row in np.flatnonzero(table.alive).tolist():
-        capacity = (int(table.allocatable[row, 0]), int(table.allocatable[row, 1]))
-        used = (int(table.requested[row, 0]), int(table.requested[row, 1]))
-        after = (used[0] + state[0], used[1] + state[1])
+        columns = [table.columns[name] for name in asked]
+        capacity = [int(table.allocatable[row, column]) for column in columns]
+        used = [int(table.requested[row, column]) for column in columns]
+        after = [before + amounts.get(name, 0) for before, name in zip(used, asked, strict=True)]
         expected = 50 + (50 + balance(after, capacity) - balance(used, capacity)) // 2
         assert found[row] == expected, f"seed {seed}, row {row}"
         assert plugin.score_row(state, table, row) == expected, f"seed {seed}, row {row}"

@@ -83,6 +83,7 @@ def test_a_pod_is_bound_in_one_write() -> None:
             {"plugin": "NodeResourcesFit", "score": 72},
             {"plugin": "NodeResourcesBalancedAllocation", "score": 62},
             {"plugin": "TaintToleration", "score": 300},
+            {"plugin": "ImageLocality", "score": 0},
         ],
         "best": [],
     }

@@ -1,18 +1,29 @@
-"""A node must have room for what a pod requests; among those with room, the emptier the better.
+"""A node must have room for what a pod requests; among those with room, the emptier or the fuller the better.
 
-Source: Kubernetes 1.37, plugins/noderesources/fit.go and least_allocated.go.
+Source: Kubernetes 1.37, plugins/noderesources/fit.go.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nestling.api.json import JsonObject
 from nestling.api.quantity import format_binary, format_decimal, format_milli
 from nestling.scheduler.framework import ClusterEvent, FilterPlugin, ScorePlugin, Supposition
+from nestling.scheduler.plugins.allocation import (
+    Ask,
+    LeastAllocated,
+    Strategy,
+    asks,
+    score_of_row,
+    scores,
+    strategy_of,
+)
 from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.resources import CPU, EPHEMERAL_STORAGE, MEMORY
 from nestling.scheduler.table import Aspect, BoolArray, IntArray, NodeTable, Rows
@@ -36,7 +47,11 @@ class Wants:
 
 
 class NodeResourcesFit(FilterPlugin, ScorePlugin):
-    """Refuse nodes without room; score the share that stays free of CPU and memory (LeastAllocated)."""
+    """Refuse nodes without room; score by a strategy, by default the share of CPU and memory that stays free.
+
+    `ignored` are extended resources, `ignored_groups` what they have before the slash, that somebody else
+    keeps the accounts of.
+    """
 
     name: ClassVar[str] = "NodeResourcesFit"
     reads: ClassVar[Aspect] = Aspect.USAGE | Aspect.NODE
@@ -49,6 +64,29 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
         }
     )
 
+    def __init__(
+        self,
+        strategy: Strategy | None = None,
+        ignored: frozenset[str] = frozenset(),
+        ignored_groups: frozenset[str] = frozenset(),
+    ) -> None:
+        self.strategy: Final[Strategy] = strategy if strategy is not None else LeastAllocated()
+        self.ignored: Final = ignored
+        self.ignored_groups: Final = ignored_groups
+
+    @classmethod
+    def of(cls, args: JsonObject) -> "NodeResourcesFit":
+        """Build from NodeResourcesFitArgs. Raises ValueError for arguments that make no sense."""
+        groups = frozenset(map(str, args.get("ignoredResourceGroups") or ()))
+        if any("/" in group for group in groups):
+            raise ValueError("a group of ignoredResourceGroups has no slash")
+        ignored = frozenset(map(str, args.get("ignoredResources") or ()))
+        return cls(strategy_of(args.get("scoringStrategy")), ignored, groups)
+
+    def _ignores(self, resource: str) -> bool:
+        group, slash, _ = resource.partition("/")
+        return bool(slash) and (resource in self.ignored or group in self.ignored_groups)
+
     def prepare(self, pods: PodClass, nodes: NodeTable) -> Wants:
         """Bits, columns and amounts of the requests. A pod without any still counts against the number of
         pods."""
@@ -56,6 +94,7 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
             tuple(
                 (1 << min(place + 1, _BITS), nodes.column(resource), amount)
                 for place, (resource, amount) in enumerate(pods.demand.amounts.items())
+                if not self._ignores(resource)
             )
         )
 
@@ -107,38 +146,17 @@ class NodeResourcesFit(FilterPlugin, ScorePlugin):
             texts.append(f"{insufficient(resource)} (wants {wants}, {left} of {of} free)")
         return tuple(texts)
 
-    def prepare_score(self, pods: PodClass, nodes: NodeTable) -> tuple[int, int]:
-        """Milli-CPU and bytes that the pod counts for."""
-        return pods.demand.scored_cpu, pods.demand.scored_memory
+    def prepare_score(self, pods: PodClass, nodes: NodeTable) -> tuple[Ask, ...]:
+        """What the pod counts for, by resource of the strategy."""
+        return asks(self.strategy, pods, nodes)
 
-    def score(self, state: tuple[int, int], nodes: NodeTable, rows: Rows) -> IntArray:
-        """Room left with the pod placed: 0 full to 100 empty, the mean of CPU and memory.
+    def score(self, state: tuple[Ask, ...], nodes: NodeTable, rows: Rows) -> IntArray:
+        """How well the strategy likes what the node would be used with the pod on it, 0..100."""
+        return scores(self.strategy, state, nodes, rows)
 
-        Floor per resource and again for the mean, as the original does: one rounding later would decide ties
-        differently. A resource that a node has none of has no vote.
-        """
-        total: IntArray | None = None
-        votes: IntArray | None = None
-        for place, amount in enumerate(state):
-            capacity = nodes.allocatable[rows, place]
-            left = capacity - nodes.counted[rows, place] - amount
-            room = np.maximum(left, 0) * 100 // np.maximum(capacity, 1)
-            vote = np.minimum(capacity, 1)
-            total, votes = (room, vote) if total is None or votes is None else (total + room, votes + vote)
-        assert total is not None
-        assert votes is not None
-        return total // np.maximum(votes, 1)
-
-    def score_row(self, state: tuple[int, int], nodes: NodeTable, row: int) -> int:
+    def score_row(self, state: tuple[Ask, ...], nodes: NodeTable, row: int) -> int:
         """The same for one row in plain numbers."""
-        total = votes = 0
-        for place, amount in enumerate(state):
-            capacity = nodes.allocatable.item(row, place)
-            if capacity:
-                left = capacity - nodes.counted.item(row, place) - amount
-                total += left * 100 // capacity if left > 0 else 0
-                votes += 1
-        return total // votes if votes else 0
+        return score_of_row(self.strategy, state, nodes, row)
 
 
 def _codes(
@@ -153,6 +171,7 @@ def _codes(
     return codes
 
 
+@lru_cache(4096)
 def written(resource: str, amount: int) -> str:
     """An amount in column units as people write it."""
     if resource == CPU:

@@ -16,6 +16,8 @@ from nestling.scheduler.plugins.balanced_allocation import NodeResourcesBalanced
 from nestling.scheduler.plugins.default_binder import DefaultBinder
 from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.plugins.fit import NodeResourcesFit
+from nestling.scheduler.plugins.image_locality import ImageLocality
+from nestling.scheduler.plugins.inter_pod_affinity import InterPodAffinity
 from nestling.scheduler.plugins.node_affinity import NodeAffinity
 from nestling.scheduler.plugins.node_name import NodeName
 from nestling.scheduler.plugins.node_ports import NodePorts
@@ -23,6 +25,7 @@ from nestling.scheduler.plugins.node_unschedulable import NodeUnschedulable
 from nestling.scheduler.plugins.priority_sort import PrioritySort
 from nestling.scheduler.plugins.scheduling_gates import SchedulingGates
 from nestling.scheduler.plugins.taint_toleration import TaintToleration
+from nestling.scheduler.plugins.topology_spread import PodTopologySpread
 
 GROUP: Final = "nestling.scheduler.plugins"
 
@@ -47,11 +50,14 @@ def in_tree() -> Registry:
             NodeName.name: without_args(NodeName),
             NodeUnschedulable.name: without_args(NodeUnschedulable),
             TaintToleration.name: without_args(TaintToleration),
-            NodeAffinity.name: without_args(NodeAffinity),
+            NodeAffinity.name: NodeAffinity.of,
             NodePorts.name: without_args(NodePorts),
-            NodeResourcesFit.name: without_args(NodeResourcesFit),
+            NodeResourcesFit.name: NodeResourcesFit.of,
+            PodTopologySpread.name: PodTopologySpread.of,
+            InterPodAffinity.name: InterPodAffinity.of,
             DefaultPreemption.name: DefaultPreemption,
-            NodeResourcesBalancedAllocation.name: without_args(NodeResourcesBalancedAllocation),
+            NodeResourcesBalancedAllocation.name: NodeResourcesBalancedAllocation.of,
+            ImageLocality.name: without_args(ImageLocality),
             DefaultBinder.name: without_args(DefaultBinder),
         }
     )
