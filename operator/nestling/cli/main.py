@@ -9,7 +9,19 @@ from typing import Annotated, Final
 
 import typer
 
-from nestling.cli import completion, convert, doctor, explain, host, install, run, schedule, uninstall
+from nestling.cli import (
+    completion,
+    convert,
+    doctor,
+    drain,
+    explain,
+    host,
+    install,
+    rollout,
+    run,
+    schedule,
+    uninstall,
+)
 from nestling.cli.demo.command import demo
 from nestling.cli.group import SentenceGroup, program
 
@@ -53,6 +65,10 @@ app.command("uninstall")(uninstall.uninstall)
 app.command("run")(run.run)
 app.command("convert")(convert.convert)
 app.add_typer(explain.app, name="explain")
+app.add_typer(rollout.app, name="rollout")
+app.command("cordon")(drain.cordon)
+app.command("uncordon")(drain.uncordon)
+app.command("drain")(drain.drain)
 app.command("schedule")(schedule.schedule)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo)

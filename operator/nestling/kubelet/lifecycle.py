@@ -23,7 +23,7 @@ from nestling.kubelet.runtimes.annotation import PREFIX
 from nestling.kubelet.runtimes.runtime import Runtime
 from nestling.kubelet.stamp import moment, stamp
 from nestling.machinery.names import Key
-from nestling.machinery.records.pod import TERMINAL_PHASES
+from nestling.machinery.records.pod import DELETION_GRACE, TERMINAL_PHASES
 
 # A start that takes less than this is not worth a write that says it is under way.
 BRIEF_S: Final = 1.0
@@ -108,7 +108,9 @@ def _visit(key: Key, meta: JsonObject, spec: JsonObject, site: Site, runtime: Ru
         uid=Uid(meta["uid"]),
         pod=f"{key.name}_{key.namespace}({meta['uid']})",
         spec=spec,
-        annotations={k: v for k, v in annotations.items() if k.startswith(PREFIX)} if annotations else {},
+        annotations={k: v for k, v in annotations.items() if k.startswith(PREFIX) or k == DELETION_GRACE}
+        if annotations
+        else {},
         now=now,
         seed=site.seed,
         default_start_delay_s=site.start_delay_s,
@@ -238,6 +240,9 @@ def _stop_time(
     Whoever is not done by the end of the grace period is killed.
     """
     grace = spec.get("terminationGracePeriodSeconds")
+    asked = visit.annotations.get(DELETION_GRACE, "")
+    if asked.isdecimal():
+        grace = int(asked)
     grace = max(float(DEFAULT_GRACE_S if grace is None else grace), LEAST_GRACE_S)
     sidecars = {c["name"] for c in spec.get("initContainers") or () if is_sidecar(c)}
     together, after = 0.0, 0.0

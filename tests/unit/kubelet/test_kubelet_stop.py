@@ -223,3 +223,26 @@ def test_a_node_without_a_subnet_keeps_its_pods_waiting_until_it_has_one() -> No
     world.edit(node, {"spec": {"podCIDR": "10.244.9.0/24"}})
     world.run(1)
     assert world.status(a_bound_pod())["podIP"] == "10.244.9.2"
+
+
+@pytest.mark.parametrize(
+    ("asked", "gone_after"),
+    [
+        pytest.param("7", 7, id="less than the pod has"),
+        pytest.param("90", 90, id="more than the pod has"),
+        pytest.param("0", 2, id="least grace"),
+        pytest.param("soon", 30, id="unreadable"),
+    ],
+)
+def test_whoever_deletes_a_pod_may_say_how_long_it_has(asked: str, gone_after: float) -> None:
+    pod = a_bound_pod(
+        annotations={f"{SIM}stop-delay": "1h", "nestling.dev/deletion-grace-period-seconds": asked},
+        finalizers=[KUBELET_FINALIZER],
+    )
+    world = World(a_new_node(), pod)
+    world.run(10)
+    world.delete(pod)
+    world.run(gone_after - 0.5)
+    assert world.exists(pod)
+    world.run(1)
+    assert not world.exists(pod)

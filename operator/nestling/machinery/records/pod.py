@@ -12,6 +12,8 @@ from nestling.machinery.records.base import Record, condition
 KUBELET_FINALIZER: Final = "nestling.dev/kubelet"
 # The scheduler's account of the placement, in the bind write; the kubelet moves it to `status.scheduling`.
 SCHEDULING_ANNOTATION: Final = "nestling.dev/scheduling"
+# What `kubectl delete --grace-period` says of a native pod; a host tells nobody that of a custom resource.
+DELETION_GRACE: Final = "nestling.dev/deletion-grace-period-seconds"
 DELETION_COST: Final = "controller.kubernetes.io/pod-deletion-cost"
 # The pod's Job has yet to count how it ended.
 JOB_TRACKING: Final = "batch.kubernetes.io/job-tracking"
