@@ -18,6 +18,7 @@ from nestling.api.kinds import (
     CRON_JOB,
     DAEMON_SET,
     DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
     JOB,
     LEASE,
     NODE,
@@ -35,6 +36,7 @@ from nestling.controllers.node_template import applied_names
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import timestamp, timestamp_micro
 from nestling.machinery.names import Key, host_name, key_of
+from nestling.machinery.records.autoscaler import HorizontalPodAutoscaler
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import CLUSTER_NAME, Cluster
@@ -70,6 +72,7 @@ RECORDS: tuple[type[Record], ...] = (
     Service,
     EndpointSlice,
     PodDisruptionBudget,
+    HorizontalPodAutoscaler,
 )
 
 _KINDS = {kind.name: kind for kind in BY_PLURAL.values()}
@@ -495,6 +498,29 @@ def a_revision(
     meta.setdefault("owner", workload)
     obj = an_object(CONTROLLER_REVISION, name or f"{owned.name}-{hashed}", namespace=owned.namespace, **meta)
     return {**obj, "data": patch_of(kept), "revision": number}
+
+
+def an_autoscaler(
+    name: str = "web",
+    *,
+    target: str = "web",
+    least: int = 1,
+    most: int = 10,
+    metrics: Iterable[JsonObject] | None = None,
+    spec: JsonObject | None = None,
+    status: JsonObject | None = None,
+    **meta: Any,
+) -> JsonObject:
+    """An autoscaler of a Deployment that aims at half of the CPU that pods request."""
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    full: JsonObject = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": target},
+        "minReplicas": least,
+        "maxReplicas": most,
+        "metrics": list(metrics) if metrics is not None else [{"type": "Resource", "resource": cpu}],
+        **(spec or {}),
+    }
+    return an_object(HORIZONTAL_POD_AUTOSCALER, name, spec=full, status=status, **meta)
 
 
 def kind_of(obj: JsonObject) -> Kind:

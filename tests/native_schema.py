@@ -17,6 +17,7 @@ SUMMARY_FILE: Final = Path(__file__).parent / "unit/api/testdata/native-1.37.jso
 DOCUMENTS: Final = (
     "api/v1",
     "apis/apps/v1",
+    "apis/autoscaling/v2",
     "apis/batch/v1",
     "apis/discovery.k8s.io/v1",
     "apis/policy/v1",

@@ -38,6 +38,19 @@ VALID: dict[Kind, JsonObject] = {
     kinds.CONTROLLER_REVISION: {"data": {}, "revision": 1},
     kinds.PRIORITY_CLASS: {"value": 10},
     kinds.POD_DISRUPTION_BUDGET: {"spec": {"minAvailable": 1, "selector": _SELECTOR}},
+    kinds.HORIZONTAL_POD_AUTOSCALER: {
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+            "minReplicas": 1,
+            "maxReplicas": 3,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}},
+                }
+            ],
+        }
+    },
 }
 
 
@@ -354,6 +367,25 @@ def _rest() -> Iterator[Refusal]:
     )
     yield _case("Node, the same taint twice", node, "spec.taints", [taint, taint], "spec.taints")
     yield _case("Node, capacity", node, "spec.capacity", {"cpu": "many"}, "spec.capacity", native=False)
+    hpa, metric = kinds.HORIZONTAL_POD_AUTOSCALER, "spec.metrics.0.resource.target.averageUtilization"
+    yield _case(
+        "HorizontalPodAutoscaler, more at least than at most", hpa, "spec.minReplicas", 4, "maxReplicas"
+    )
+    yield _case("HorizontalPodAutoscaler, none at most", hpa, "spec.maxReplicas", 0)
+    yield _case(
+        "HorizontalPodAutoscaler, zero without a metric from outside", hpa, "spec.minReplicas", 0, "metric"
+    )
+    yield _case(
+        "HorizontalPodAutoscaler, no target", hpa, "spec.scaleTargetRef.name", ..., "scaleTargetRef.name"
+    )
+    yield _case("HorizontalPodAutoscaler, target of 0 %", hpa, metric, 0, "averageUtilization")
+    yield _case(
+        "HorizontalPodAutoscaler, metric of another type",
+        hpa,
+        "spec.metrics.0.type",
+        "Pods",
+        "spec.metrics[0]",
+    )
     cluster = kinds.CLUSTER
     for path, value in (
         ("spec.podCIDR", "10.244.0.0"),

@@ -12,6 +12,7 @@ from nestling.api.kinds import (
     DAEMON_SET,
     DEPLOYMENT,
     ENDPOINT_SLICE,
+    HORIZONTAL_POD_AUTOSCALER,
     NODE,
     NODE_POOL,
     POD,
@@ -170,6 +171,24 @@ def evictions_granted(world: World) -> None:
     world.run_for(60)  # with the patience of `settle`, more than the two minutes a grant holds
 
 
+def scaled_by_usage(world: World) -> None:
+    """An autoscaler follows the pods' CPU up, is told to stop at less, and follows it down again."""
+    with_nodes(world, 1)
+    web = workload("web", 1)
+    web["template"]["metadata"]["annotations"] = {"sim.nestling.dev/cpu": "0s=100m,45s=100m,46s=20m"}
+    world.create(REPLICA_SET, "web", web)
+    half = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web"},
+        "maxReplicas": 3,
+        "metrics": [{"type": "Resource", "resource": half}],
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 0}},
+    }
+    world.create(HORIZONTAL_POD_AUTOSCALER, "web", spec)
+    world.create(HORIZONTAL_POD_AUTOSCALER, "lost", {**spec, "scaleTargetRef": {"kind": "Job", "name": "x"}})
+    world.run_for(40)
+
+
 def _labelled(app: str) -> JsonObject:
     return {"matchLabels": {"app": app}}
 
@@ -203,6 +222,7 @@ SCENARIOS: list[Scenario] = [
     replication_controller,
     evictions_granted,
     room_is_made,
+    scaled_by_usage,
 ]
 
 
@@ -242,6 +262,10 @@ def end_state(world: World) -> dict[str, Any]:
         "budgets": {
             name_of(found): {name: said for name, said in status_of(found).items() if name != "conditions"}
             for found in world.list(POD_DISRUPTION_BUDGET)
+        },
+        "autoscalers": {
+            name_of(found): (_counts(found), conditions_of(found), status_of(found)["display"])
+            for found in world.list(HORIZONTAL_POD_AUTOSCALER)
         },
         "targets": sum("DisruptionTarget" in conditions_of(pod) for pod in world.list(POD)),
         "stateful sets": {

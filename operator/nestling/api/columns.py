@@ -161,4 +161,12 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("Allowed Disruptions", ".status.disruptionsAllowed", "How many may go now.", "integer"),
         AGE,
     ),
+    kinds.HORIZONTAL_POD_AUTOSCALER: (
+        Column("Reference", ".status.display.reference", "What is scaled."),
+        Column("Targets", ".status.display.targets", "Metrics and what they should be."),
+        Column("MinPods", ".spec.minReplicas", "Fewest pods.", "integer"),
+        Column("MaxPods", ".spec.maxReplicas", "Most pods.", "integer"),
+        Column("Replicas", ".status.currentReplicas", "Pods that were asked for.", "integer"),
+        AGE,
+    ),
 }

@@ -71,6 +71,7 @@ KNOWN: Final[Mapping[str, str]] = {
 PARTS: Final[Mapping[str, str]] = {
     "garbage-collector": "garbage-collector-controller",
     "job-orphan-pod": "job-controller",
+    "horizontalpodautoscaler": "horizontal-pod-autoscaler-controller",
     "node-address": "node-ipam-controller",
     "node-heartbeat": "node-lifecycle-controller",
     "node-lifecycle": "node-lifecycle-controller",

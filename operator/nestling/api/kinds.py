@@ -82,6 +82,7 @@ CRON_JOB: Final = _virtual("CronJob", "batch/v1", "vcj")
 ENDPOINT_SLICE: Final = _virtual("EndpointSlice", "discovery.k8s.io/v1", "vepslice")
 PRIORITY_CLASS: Final = _virtual("PriorityClass", "scheduling.k8s.io/v1", "vpc", scoped=False)
 POD_DISRUPTION_BUDGET: Final = _virtual("PodDisruptionBudget", "policy/v1", "vpdb")
+HORIZONTAL_POD_AUTOSCALER: Final = _virtual("HorizontalPodAutoscaler", "autoscaling/v2", "vhpa")
 
 VIRTUAL_KINDS: Final[tuple[Kind, ...]] = (
     CLUSTER,
@@ -101,6 +102,7 @@ VIRTUAL_KINDS: Final[tuple[Kind, ...]] = (
     CONTROLLER_REVISION,
     PRIORITY_CLASS,
     POD_DISRUPTION_BUDGET,
+    HORIZONTAL_POD_AUTOSCALER,
 )
 
 # Reused from the host, under the same naming rule; they carry no prefix because they are the host's own.

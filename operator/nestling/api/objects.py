@@ -20,6 +20,7 @@ from nestling.api.apps import (
     StatefulSetSpec,
     StatefulSetStatus,
 )
+from nestling.api.autoscaling import HorizontalPodAutoscalerSpec, VirtualHorizontalPodAutoscalerStatus
 from nestling.api.batch import CronJobSpec, CronJobStatus, JobSpec, JobStatus
 from nestling.api.core.namespace import NamespaceSpec, NamespaceStatus
 from nestling.api.core.node import NodeStatus
@@ -336,6 +337,17 @@ class VirtualPodDisruptionBudget(Schema):
     """What the budget leaves room for."""
 
 
+class VirtualHorizontalPodAutoscaler(Schema):
+    """How many pods a workload gets, by how much they use."""
+
+    validations = rules.SCOPED_NAME
+
+    spec: HorizontalPodAutoscalerSpec
+    """What is scaled, within which bounds, and by what."""
+    status: VirtualHorizontalPodAutoscalerStatus | None = None
+    """What was last read and done."""
+
+
 MODELS: Final[Mapping[kinds.Kind, type[Schema]]] = {
     kinds.CLUSTER: VirtualCluster,
     kinds.NODE_POOL: VirtualNodePool,
@@ -354,4 +366,5 @@ MODELS: Final[Mapping[kinds.Kind, type[Schema]]] = {
     kinds.CONTROLLER_REVISION: VirtualControllerRevision,
     kinds.PRIORITY_CLASS: VirtualPriorityClass,
     kinds.POD_DISRUPTION_BUDGET: VirtualPodDisruptionBudget,
+    kinds.HORIZONTAL_POD_AUTOSCALER: VirtualHorizontalPodAutoscaler,
 }

@@ -415,6 +415,25 @@ BUDGET_EXCLUSIVE: Final = Rule(
     "must not be set together with minAvailable",
     ".maxUnavailable",
 )
+REPLICA_BOUNDS: Final = Rule(
+    "!has(self.minReplicas) || self.maxReplicas >= self.minReplicas",
+    "must be greater than or equal to minReplicas",
+    ".maxReplicas",
+)
+ZERO_NEEDS_A_METRIC: Final = Rule(
+    "!has(self.minReplicas) || self.minReplicas > 0 || has(self.metrics)"
+    " && self.metrics.exists(m, m.type in ['Object', 'External'])",
+    "must specify at least one Object or External metric to support scaling to zero replicas",
+    ".metrics",
+)
+METRIC_OF_ITS_TYPE: Final = Rule(
+    "self.type == 'ContainerResource' ? has(self.containerResource)"
+    " : self.type == 'External' ? has(self.external)"
+    " : self.type == 'Object' ? has(self.object)"
+    " : self.type == 'Pods' ? has(self.pods) : has(self.resource)",
+    "must come with the field that its type names",
+    ".type",
+)
 PRIORITY_VALUE: Final = Rule(
     "self.value <= 1000000000 || self.metadata.name.startsWith('system-')",
     "must not be greater than 1000000000, higher ones belong to the built-in classes",

@@ -188,6 +188,8 @@ class Executor:
             if error.status == 422 and "metadata.uid" in error.message:
                 raise Conflict(error.message, status=409, reason="Conflict") from error
             raise
+        if write.subresource == "scale":
+            return  # the answer is a Scale, not the object: its event will tell
         answered: JsonObject = answer["metadata"]
         if answered.get("deletionTimestamp") and not answered.get("finalizers"):
             self._forget(write)  # this write let go of the last finalizer

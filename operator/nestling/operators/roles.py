@@ -27,6 +27,7 @@ from nestling.controllers import (
     ttl_after_finished,
     zone_eviction,
 )
+from nestling.controllers.autoscaler import reconcile as autoscaler
 from nestling.controllers.cron_job import reconcile as cron_job
 from nestling.controllers.daemon_set import routes as daemon_set
 from nestling.controllers.deployment import routes as deployment
@@ -35,9 +36,11 @@ from nestling.controllers.job import routes as job
 from nestling.controllers.stateful_set import routes as stateful_set
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
+from nestling.kubelet.usage import usage_of
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine
+from nestling.machinery.records.autoscaler import HorizontalPodAutoscaler
 from nestling.machinery.records.base import Record
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.cluster import Cluster
@@ -125,6 +128,7 @@ EVERYTHING: Final[tuple[type[Record], ...]] = (
     ControllerRevision,
     PriorityClass,
     PodDisruptionBudget,
+    HorizontalPodAutoscaler,
 )
 
 ROLES: Final[Mapping[str, Role]] = {
@@ -167,6 +171,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 ttl_after_finished.CONTROLLER,
                 stateful_set.CONTROLLER,
                 daemon_set.CONTROLLER,
+                autoscaler.controller(usage_of),
                 service.CONTROLLER,
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,

@@ -12,6 +12,7 @@ from builders import (
     a_replica_set,
     a_service,
     a_stateful_set,
+    an_autoscaler,
     an_object,
 )
 from nestling.api.json import JsonObject
@@ -234,6 +235,10 @@ def small_world() -> list[JsonObject]:
                 "externalTrafficPolicy": "Cluster",
             },
             status={"loadBalancer": {"ingress": [{"ip": "203.0.113.8"}]}},
+        ),
+        an_autoscaler(
+            namespace="shop",
+            status={"currentReplicas": 2, "desiredReplicas": 3, "conditions": [a_condition("AbleToScale")]},
         ),
         a_budget(
             namespace="shop",

@@ -16,6 +16,7 @@ CONTAINER = f"{POD} container"
 NODE = "node"
 DEPLOYMENT = "namespace deployment"
 REPLICA_SET = "namespace replicaset"
+HPA = "namespace horizontalpodautoscaler"
 BUDGET = "namespace poddisruptionbudget"
 STATEFUL_SET = "namespace statefulset"
 DAEMON_SET = "namespace daemonset"
@@ -107,6 +108,15 @@ STOCK = {
     "kube_replicaset_status_ready_replicas": REPLICA_SET,
     "kube_replicaset_status_replicas": REPLICA_SET,
     "kube_replicaset_status_terminating_replicas": REPLICA_SET,
+    "kube_horizontalpodautoscaler_info": (
+        f"{HPA} scaletargetref_api_version scaletargetref_kind scaletargetref_name"
+    ),
+    "kube_horizontalpodautoscaler_metadata_generation": HPA,
+    "kube_horizontalpodautoscaler_spec_max_replicas": HPA,
+    "kube_horizontalpodautoscaler_spec_min_replicas": HPA,
+    "kube_horizontalpodautoscaler_status_condition": f"{HPA} condition status",
+    "kube_horizontalpodautoscaler_status_current_replicas": HPA,
+    "kube_horizontalpodautoscaler_status_desired_replicas": HPA,
     "kube_poddisruptionbudget_created": BUDGET,
     "kube_poddisruptionbudget_status_current_healthy": BUDGET,
     "kube_poddisruptionbudget_status_desired_healthy": BUDGET,
@@ -150,6 +160,14 @@ LABEL_FAMILIES = {
     for kind in (
         *("pod", "node", "namespace", "deployment", "replicaset", "statefulset", "daemonset", "service"),
         "poddisruptionbudget",
+        "pod",
+        "node",
+        "namespace",
+        "deployment",
+        "replicaset",
+        "service",
+        "poddisruptionbudget",
+        "horizontalpodautoscaler",
     )
 }
 OWN = {"nestling_kube_state_unreadable_objects"}

@@ -15,6 +15,7 @@ from nestling.machinery.cache import Cache
 from nestling.machinery.records.base import Record
 from nestling.monitoring.gzip_parts import Part
 from nestling.monitoring.kube_state import (
+    autoscaler,
     budget,
     daemon_set,
     deployment,
@@ -53,6 +54,7 @@ EXPORTERS: Final[tuple[Exporter, ...]] = (
     daemon_set.EXPORTER,
     service.EXPORTER,
     budget.EXPORTER,
+    autoscaler.EXPORTER,
 )
 FAMILIES: Final[tuple[Family, ...]] = (
     *(family for exporter in EXPORTERS for family in exporter.families),
