@@ -80,6 +80,7 @@ PARTS: Final[Mapping[str, str]] = {
     "pod-garbage": "pod-garbage-collector-controller",
     "stale-pod-disruption": "disruption-controller",
     "taint-eviction": "taint-eviction-controller",
+    "terminated-pods": "pod-garbage-collector-controller",
     "zone-eviction": "node-lifecycle-controller",
 }
 

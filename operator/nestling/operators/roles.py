@@ -24,6 +24,7 @@ from nestling.controllers import (
     replication,
     stale_disruption,
     taint_eviction,
+    terminated_pods,
     ttl_after_finished,
     zone_eviction,
 )
@@ -176,6 +177,7 @@ ROLES: Final[Mapping[str, Role]] = {
                 endpoint_slice.CONTROLLER,
                 taint_eviction.CONTROLLER,
                 pod_garbage.CONTROLLER,
+                terminated_pods.CONTROLLER,
                 namespace.CONTROLLER,
                 garbage.CONTROLLER,
             ),

@@ -116,7 +116,7 @@ def test_cache_that_has_just_begun_to_watch_is_not_trusted() -> None:
 
 def test_pods_of_a_gone_node_are_looked_at_when_it_had_time_to_come_back() -> None:
     view = view_of(lost(), a_pod("other", node="n1"))
-    [route] = pod_garbage.CONTROLLER.concerns[NODE]
+    route = pod_garbage.CONTROLLER.concerns[NODE][0]
     node = Node.read(a_node("gone"))
     assert [key.name for key in route.keys(view, Change(NODE, node.key, node, None))] == ["p"]
     assert list(route.keys(view, Change(NODE, node.key, node, node))) == []
@@ -129,3 +129,42 @@ def test_only_lost_pods_wake_the_loop() -> None:
     pods = [lost(), a_pod("p", node="n1"), a_pod("p")]
     woken = [bool(list(route.keys(view, Change(POD, key_for(one), None, Pod.read(one))))) for one in pods]
     assert woken == [True, False, False]
+
+
+OUT = {
+    "taints": [{"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}]
+}
+
+
+@pytest.mark.parametrize(
+    ("pod", "node", "expected"),
+    [
+        pytest.param(
+            {"deleting_at": NOW}, a_node("gone", ready=False, spec=OUT), ["release"], id="terminating"
+        ),
+        pytest.param({}, a_node("gone", ready=False, spec=OUT), [], id="nobody has deleted it"),
+        pytest.param({"deleting_at": NOW}, a_node("gone", spec=OUT), [], id="its node is ready"),
+        pytest.param({"deleting_at": NOW}, a_node("gone", ready=False), [], id="its node may come back"),
+    ],
+)
+def test_terminating_pod_of_a_node_out_of_service_is_let_go(
+    pod: JsonObject, node: JsonObject, expected: list[str]
+) -> None:
+    assert steps(look(lost(KUBELET_FINALIZER, **pod), node)) == expected
+
+
+def test_counted_pod_of_a_node_out_of_service_fails_without_a_condition() -> None:
+    plan = look(lost(KUBELET_FINALIZER, JOB, deleting_at=NOW), a_node("gone", ready=False, spec=OUT))
+    (write,) = plan.writes
+    assert isinstance(write, Patch)
+    assert write.body == {"status": {"phase": "Failed"}}
+
+
+def test_declaring_a_node_out_of_service_wakes_its_terminating_pods() -> None:
+    node = a_node("gone", ready=False, spec=OUT)
+    pods = [a_pod("a", node="gone", deleting_at=NOW), a_pod("b", node="gone")]
+    record = cache_of(node).table(Node).records[key_for(node)]
+    change = Change(NODE, record.key, None, record)
+    routes = pod_garbage.CONTROLLER.concerns[NODE]
+    view = view_of(node, *pods)
+    assert [key.name for route in routes for key in route.keys(view, change)] == ["a"]
