@@ -260,7 +260,8 @@ class Weighted:
 class Profile:
     """An ordered set of plugins for the pods that name this scheduler.
 
-    `preempts`: whether it makes room for a pod that found no node.
+    `preempts`: whether it makes room for a pod that found no node. `others` are plugins that are no filters
+    and can refuse a pod all the same, by name.
     """
 
     preempts: bool = False
@@ -272,6 +273,7 @@ class Profile:
         self.filters: Final = tuple(filters)
         self.scores: Final = tuple(scores)
         self.by_name: Final = {plugin.name: plugin for plugin in self.filters}
+        self.others: Mapping[str, Plugin] = {}
 
     def only(self, pods: PodClass) -> frozenset[str] | None:
         """Names of the only nodes that all plugins would look at, None for all nodes."""

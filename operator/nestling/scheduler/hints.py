@@ -149,6 +149,9 @@ class Hints:
         helped = {EXTENDER} if EXTENDER in suspects else set[str]()
         for name in suspects:
             plugin = profile.by_name.get(name)
+            other = profile.others.get(name)
+            if other is not None and event in other.wakes_on:
+                helped.add(name)
             if plugin is None or event not in plugin.wakes_on or (plugin.row_by_row and not len(rows)):
                 continue
             state = plugin.prepare(pods, nodes)

@@ -33,7 +33,7 @@ from nestling.scheduler.engine import Decision, PendingPod, Scheduler
 from nestling.scheduler.evictions import Eviction, Evictions
 from nestling.scheduler.explain import Refusal, sentence
 from nestling.scheduler.extender import Extender, ExtenderFault
-from nestling.scheduler.extension import ReservePlugin, first_refusal
+from nestling.scheduler.extension import first_refusal
 from nestling.scheduler.framework import ClusterEvent
 from nestling.scheduler.hints import Hints
 from nestling.scheduler.judge import Asking, Judge, Judgement
@@ -53,6 +53,7 @@ log = structlog.get_logger(__name__)
 # A bind that succeeded shows up at once, as the answer of the write. This long after, something is wrong:
 # look again.
 CONFIRMED_WITHIN_S: Final = 30.0
+PERMIT_EVERY_S: Final = 1.0  # how often a plugin that holds back a bind is asked again
 MALFORMED: Final = frozenset({"malformed"})
 Settled: TypeAlias = Callable[[Outcome, float], None]
 
@@ -64,6 +65,18 @@ class _Consultation:
     pod: QueuedPod
     asking: Asking
     noted: int
+
+
+@dataclass(slots=True, eq=False)
+class _Held:
+    """A bind that a plugin holds back: asked again at `retry_at`, given up at `deadline`."""
+
+    pod: QueuedPod
+    decision: Decision
+    scores: Mapping[str, int]
+    since: float
+    deadline: float
+    retry_at: float
 
 
 class Lane:
@@ -115,6 +128,7 @@ class Lane:
         self._consulting: _Consultation | None = None
         self._line: deque[_Consultation] = deque()
         self._answers: deque[tuple[_Consultation, Outcome]] = deque()
+        self._held: dict[Key, _Held] = {}
         self._configure(0.0)
 
     @property
@@ -250,6 +264,9 @@ class Lane:
             self.hints.wake(now)
         if self._answers:
             return True, self._advance(*self._answers.popleft(), now)
+        held = next((held for held in self._held.values() if held.retry_at <= now), None)
+        if held is not None:
+            return True, self._ask_permission(held, now)
         if self._line and self._consulting is None:
             return True, self._advance(self._line.popleft(), None, now)
         while self._untold:
@@ -295,6 +312,7 @@ class Lane:
         if self._line and self._consulting is None:
             return 0.0
         times = [at for at in (self.queue.wake_at(), self.configuration.due_at) if at is not None]
+        times += [held.retry_at for held in self._held.values()]
         return min(times, default=None)
 
     # -- pods --
@@ -362,6 +380,10 @@ class Lane:
         before, waiting.record = waiting.record, new
         if before.nominated_node != new.nominated_node and waiting.flight is Flight.NONE:
             self._nominate(waiting, new.nominated_node)  # somebody else's word
+        if new.deleting and waiting.flight is Flight.PERMIT:
+            self._release(waiting)
+            self._enqueue(waiting, now, "UnscheduledPodUpdate")
+            return
         if new.deleting and waiting.flight in {Flight.NONE, Flight.TELL}:
             return  # when its turn comes, it is told so
         if before.generation != new.generation or before.labels != new.labels:
@@ -372,11 +394,12 @@ class Lane:
     def _changed(self, pod: QueuedPod, now: float) -> None:
         """The spec or the labels of a waiting pod changed: a gate went, a toleration came."""
         place = pod.place
-        if pod.flight not in {Flight.BIND, Flight.DELEGATE, Flight.CONSULT}:
+        decided = pod.flight in {Flight.BIND, Flight.DELEGATE, Flight.CONSULT, Flight.PERMIT}
+        if not decided:
             self.queue.remove(pod)
         pod.pods = self._class_of(pod.record)
         self._prioritize(pod)
-        if pod.flight in {Flight.BIND, Flight.DELEGATE, Flight.CONSULT}:
+        if decided:
             return  # the bind will meet a conflict, and then the new spec is decided on
         if place is not Place.UNSCHEDULABLE or self._blocked(pod) or pod.outdated:
             self._enqueue(pod, now, "UnscheduledPodUpdate")
@@ -417,6 +440,7 @@ class Lane:
     def _drop(self, pod: QueuedPod) -> None:
         self.queue.remove(pod)
         self._evictions.drop(pod)
+        self._held.pop(pod.key, None)
         self._nominate(pod, "")
         del self.waiting[pod.key]
 
@@ -475,16 +499,18 @@ class Lane:
     def _settle_on(self, pod: QueuedPod, decision: Decision, now: float) -> Plan | None:
         """A node was found: count the pod there, and bind it unless a plugin objects."""
         around = self._profiles[pod.profile].around
-        for plugin in (*around.reserve, *around.permit):
-            why = (
-                plugin.reserve(pod.pods, decision.node)
-                if isinstance(plugin, ReservePlugin)
-                else plugin.permit(pod.pods, decision.node).refusal
-            )
-            if why:
-                self._unreserve(pod, decision.node)
-                refusal = Refusal(sentence(1, f"1 {why}"), 1, ((why, 1),), frozenset({plugin.name}), ())
-                return self._turn_away(pod, Judgement(replace(decision, node="", refusal=refusal)), now)
+        node = decision.node
+        for plugin in around.reserve:
+            if why := plugin.reserve(pod.pods, node):
+                self._unreserve(pod, node)
+                return self._objected(pod, decision, plugin.name, why, now)
+        wait_s = 0.0
+        for plugin in around.permit:
+            permission = plugin.permit(pod.pods, node)
+            wait_s = max(wait_s, min(permission.wait_s, plugin.longest_wait_s))
+            if permission.refusal:
+                self._unreserve(pod, node)
+                return self._objected(pod, decision, plugin.name, permission.refusal, now)
         record = pod.record
         scores = scores_of(self._engines[pod.profile], pod, decision)  # before the pod counts there itself
         self._count(Resident(record, decision.node, pod.pods, pod.priority, assumed=True))
@@ -493,6 +519,53 @@ class Lane:
             if before != decision.node:
                 self.hints.note(ClusterEvent.POD_DELETE, before, pod.pods)
         pod.decided_on = record.version
+        if wait_s:
+            pod.flight = Flight.PERMIT
+            retry_at = now + min(PERMIT_EVERY_S, wait_s)
+            self._held[pod.key] = _Held(pod, decision, scores, now, now + wait_s, retry_at)
+            return None
+        return self._hand_over(pod, decision, scores)
+
+    def _objected(self, pod: QueuedPod, decision: Decision, plugin: str, why: str, now: float) -> Plan | None:
+        """A plugin does not want the pod on the node that was found for it."""
+        refusal = Refusal(sentence(1, f"1 {why}"), 1, ((why, 1),), frozenset({plugin}), ())
+        return self._turn_away(pod, Judgement(replace(decision, node="", refusal=refusal)), now)
+
+    def _ask_permission(self, held: _Held, now: float) -> Plan | None:
+        """Ask the plugins about a bind that they hold back."""
+        pod, node = held.pod, held.decision.node
+        profile = self._profiles.get(pod.profile)
+        waits_for = ""
+        for plugin in profile.around.permit if profile is not None else ():
+            permission = plugin.permit(pod.pods, node)
+            waits_for = plugin.name if permission.wait_s and not waits_for else waits_for
+            why = permission.refusal
+            if not why and waits_for and now >= held.deadline:
+                waited = _go_duration(now - held.since)
+                why = f"rejected due to timeout after waiting {waited} at plugin {waits_for}"
+            if why:
+                self._release(pod)
+                return self._objected(pod, held.decision, plugin.name, why, now)
+        if waits_for:
+            held.retry_at = min(now + PERMIT_EVERY_S, held.deadline)
+            return None
+        if pod.record.version != pod.decided_on:  # it is another pod by now
+            self._release(pod)
+            self._enqueue(pod, now, "UnscheduledPodUpdate")
+            return None
+        del self._held[pod.key]
+        return self._hand_over(pod, held.decision, held.scores)
+
+    def _release(self, pod: QueuedPod) -> None:
+        """Give up a bind that is held back."""
+        held = self._held.pop(pod.key)
+        pod.flight = Flight.NONE
+        pod.again = False
+        self._leave(pod.key)
+        self._unreserve(pod, held.decision.node)
+
+    def _hand_over(self, pod: QueuedPod, decision: Decision, scores: Mapping[str, int]) -> Plan:
+        """Bind the pod, or have an extender do it."""
         binder = self._judge.binder(pod)
         if binder is not None:
             pod.flight = Flight.DELEGATE
@@ -764,6 +837,13 @@ def scores_of(engine: Scheduler, pod: QueuedPod, decision: Decision) -> Mapping[
     row = engine.nodes.row_of.get(decision.node)
     place = standing.place(row) if row is not None else None
     return standing.shares(place) if place is not None else {}
+
+
+def _go_duration(seconds: float) -> str:
+    """Whole seconds as Go writes them: 15m0s."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m{rest}s" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _never_mind(_outcome: Outcome, _now: float) -> None:

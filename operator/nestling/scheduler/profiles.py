@@ -183,6 +183,7 @@ class FullProfile(Profile):
     ) -> None:
         super().__init__(filters, scores, name=name)
         self.around: Final = around
+        self.others = {plugin.name: plugin for plugin in (*around.reserve, *around.permit)}
         self.preempts = around.preemption is not None
         self.only_gates: Final = all(isinstance(plugin, SchedulingGates) for plugin in around.pre_enqueue)
 

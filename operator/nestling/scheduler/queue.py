@@ -37,7 +37,8 @@ class Place(Enum):
 class Flight(Enum):
     """What is being carried out for a pod: until it is done the pod is not tried.
 
-    CONSULT asks extenders where it may go, DELEGATE asks one to bind it, PREEMPT makes room for it.
+    CONSULT asks extenders where it may go, PERMIT waits for a plugin's word on its bind, DELEGATE asks an
+    extender to bind it, PREEMPT makes room for it.
     """
 
     NONE = 0
@@ -46,6 +47,7 @@ class Flight(Enum):
     CONSULT = 3
     DELEGATE = 4
     PREEMPT = 5
+    PERMIT = 6
 
 
 @dataclass(frozen=True, slots=True)

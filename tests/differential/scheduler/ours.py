@@ -9,7 +9,7 @@ from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.pod import Pod
 from nestling.scheduler.budgets import Budgets
 from nestling.scheduler.engine import PendingPod, Scheduler
-from nestling.scheduler.explain import NO_OVERLAY, Refusal
+from nestling.scheduler.explain import Refusal
 from nestling.scheduler.framework import Profile
 from nestling.scheduler.nodes import read_taints
 from nestling.scheduler.nominator import Nominator
@@ -126,7 +126,7 @@ class Ours:
         )
         standing = self.engine.standing(wish.pods)
         found = self.preemption.eligible(queued, standing) or self.preemption.candidates(
-            queued, standing, NO_OVERLAY, EVERYWHERE, 0
+            queued, standing, refusal.refused, EVERYWHERE, 0
         )
         if isinstance(found, Fruitless):
             return Judgement({}, refusal.and_then(found.message).message)
