@@ -22,8 +22,10 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import BY_PLURAL, VIRTUAL_KINDS, Kind
 from nestling.cli.main import app
 from nestling.kubelet.metrics import KubeletMetrics
+from nestling.monitoring.controllers import ControllerMetrics
 from nestling.monitoring.kube_state.page import FAMILIES
 from nestling.monitoring.loops import COUNTERS, LoopMetrics, Readings, ReadingsCollector
+from nestling.operators.roles import ROLES
 from nestling.scheduler.metrics import SchedulerMetrics
 
 DOCS: Final = Path(__file__).parent
@@ -181,6 +183,7 @@ def metrics() -> str:
         ("Every role", "Queues, host requests, watches, leadership.", _of_every_role),
         ("scheduler", "kube-scheduler's own families.", _of_scheduler),
         ("kubelet", "The kubelet's families.", KubeletMetrics),
+        ("controllers", "kube-controller-manager's own families.", _of_controllers),
     )
     rows = [
         "# Metrics",
@@ -215,6 +218,10 @@ def _of_every_role(registry: CollectorRegistry) -> None:
 
 def _of_scheduler(registry: CollectorRegistry) -> None:
     SchedulerMetrics(registry).watch(dict)
+
+
+def _of_controllers(registry: CollectorRegistry) -> None:
+    ControllerMetrics(registry, ROLES["controllers"].controllers)
 
 
 def _family_table(title: str, text: str, families: Iterable[tuple[str, str, str]]) -> list[str]:

@@ -4,14 +4,23 @@ Reads Jobs; writes nothing but their deletion, in the foreground: the Job stays 
 Source: Kubernetes 1.37, pkg/controller/ttlafterfinished.
 """
 
+from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 from nestling.api.kinds import JOB
 from nestling.machinery.controller import Controller, Route, own_key
+from nestling.machinery.measure import Metric, Tally
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Delete, Plan
 from nestling.machinery.records.job import Job
 from nestling.machinery.view import View
+
+LATENESS: Final = Metric(
+    "ttl_after_finished_controller_job_deletion_duration_seconds",
+    "Time from the end of a Job's time to live to its deletion.",
+    buckets=tuple(0.1 * 2**power for power in range(14)),
+)
 
 
 def reconcile(view: View, key: Key) -> Plan:
@@ -28,10 +37,19 @@ def reconcile(view: View, key: Key) -> Plan:
         return Plan.wait_until(due, "time to live runs")
     # The time to live may just have been prolonged: delete the Job as it was seen, or look again.
     return Plan.of(
-        Delete(JOB, key, job.uid, version=job.version, propagation="Foreground"), why="time to live is over"
+        Delete(JOB, key, job.uid, version=job.version, propagation="Foreground"),
+        why="time to live is over",
+        measure=partial(_measure, view.now - due),
     )
 
 
+def _measure(late_s: float, _done: int, ok: bool, seconds: float) -> Iterable[Tally]:  # noqa: FBT001
+    return (Tally(LATENESS, amount=late_s + seconds),) if ok else ()
+
+
 CONTROLLER: Final = Controller(
-    name="ttl-after-finished", reconcile=reconcile, concerns={JOB: (Route(own_key),)}
+    name="ttl-after-finished",
+    reconcile=reconcile,
+    concerns={JOB: (Route(own_key),)},
+    metrics=(LATENESS,),
 )

@@ -11,6 +11,7 @@ from typing import Protocol
 from nestling.api.kinds import Kind
 from nestling.machinery.cache import Change
 from nestling.machinery.errors import HostError
+from nestling.machinery.measure import Metric
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.plan import Plan
 from nestling.machinery.view import View
@@ -35,13 +36,14 @@ class Controller:
 
     `name` is its queue and its metric label; `api.controllers` says which name in
     `VirtualCluster.spec.controllers` switches it. Keys of a `lane` are decided and written one after the
-    other, for what they share out; None: each key by itself.
+    other, for what they share out; None: each key by itself. `metrics` are all that its plans count in.
     """
 
     name: str
     reconcile: Callable[[View, Key], Plan]
     concerns: Mapping[Kind, tuple[Route, ...]] = field(default_factory=dict[Kind, tuple[Route, ...]])
     lane: Callable[[Key], Hashable] | None = None
+    metrics: tuple[Metric, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine, Outcome
 from nestling.machinery.errors import Conflict, HostError, NotFound, Refused, Throttled, Unavailable
 from nestling.machinery.executor import Executor
+from nestling.machinery.measure import Tally
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Plan
 from nestling.machinery.queue import Queue
@@ -88,8 +89,10 @@ class ControllerDriver:
         workers: int = 16,
         failed: Callable[[str], None] | None = None,
         gate: asyncio.Event | None = None,
+        count: Callable[[str, Tally], None] | None = None,
     ) -> None:
         self.name = controller.name
+        self._count = count
         self.queue = queue
         self._controller = controller
         self._cache = cache
@@ -204,6 +207,10 @@ class ControllerDriver:
                 self.queue.add_after(key, max(plan.wake_at - self._clock.now(), 0.001))
         else:
             self._retry(key, error)
+        if plan.measure is not None and self._count is not None:
+            seconds = self._clock.monotonic() - self.queue.working[key]
+            for tally in plan.measure(outcome.done, outcome.ok, seconds):
+                self._count(key.cluster, tally)
         self.queue.done(key)
 
     def _retry(self, key: Key, error: HostError) -> None:

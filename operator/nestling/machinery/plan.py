@@ -11,6 +11,7 @@ from typing import Literal, Self, TypeAlias
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import Kind, Uid
+from nestling.machinery.measure import Measure
 from nestling.machinery.names import Key
 
 Propagation: TypeAlias = Literal["Background", "Foreground", "Orphan"]
@@ -111,7 +112,8 @@ class Plan:
 
     Neighbouring writes of the same verb on the same kind form one stage and may run side by side; a stage
     starts when the one before it has succeeded, and the first failure drops the rest: the next look decides
-    anew. Equality ignores `why`, which is for the log and for whoever reads a failing test.
+    anew. Equality ignores `why`, which is for the log and for whoever reads a failing test, and `measure`,
+    which says what to count once it is known how the plan went.
 
     A plan may ask instead of writing: all of `asks` go out side by side, and the answers come back in the
     outcome. So a loop that needs to know what somebody outside thinks stays a pure function.
@@ -121,6 +123,7 @@ class Plan:
     wake_at: float | None = None
     why: str = field(default="", compare=False)
     asks: tuple[Ask, ...] = ()
+    measure: Measure | None = field(default=None, compare=False)
 
     @classmethod
     def done(cls, why: str = "") -> Self:
@@ -133,9 +136,15 @@ class Plan:
         return cls(wake_at=when, why=why)
 
     @classmethod
-    def of(cls, *writes: Write, why: str = "", wake_at: float | None = None) -> Self:
+    def of(
+        cls,
+        *writes: Write,
+        why: str = "",
+        wake_at: float | None = None,
+        measure: Measure | None = None,
+    ) -> Self:
         """Do these writes, in this order."""
-        return cls(writes=writes, why=why, wake_at=wake_at)
+        return cls(writes=writes, why=why, wake_at=wake_at, measure=measure)
 
     def stages(self) -> list[tuple[Write, ...]]:
         """The writes as runs of equal verb, kind and subresource, in order."""

@@ -26,6 +26,7 @@ from nestling.machinery.events import EventRecorder
 from nestling.machinery.executor import Executor
 from nestling.machinery.login import Login
 from nestling.machinery.queue import Queue
+from nestling.monitoring.controllers import ControllerMetrics
 from nestling.monitoring.kube_state.page import PATH as KUBE_STATE_PATH
 from nestling.monitoring.kube_state.page import KubeState
 from nestling.monitoring.loops import LoopMetrics, Readings, ReadingsCollector
@@ -204,6 +205,7 @@ class Process:
         setting = Setting(
             self.cache, self._clock, self.registry, self._options.shard, self._options.scheduler
         )
+        counts = ControllerMetrics(self.registry, role.controllers)
         for controller in role.controllers:
             queue = self.queues[controller.name] = Queue(
                 self._clock, metrics=self.metrics.queue(controller.name), lane=controller.lane
@@ -216,6 +218,7 @@ class Process:
                 clock=self._clock,
                 failed=self.metrics.failed,
                 gate=gate,
+                count=counts.count,
             )
             self._attach(driver, driver.kinds)
             drivers.append(driver)

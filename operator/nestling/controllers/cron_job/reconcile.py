@@ -18,10 +18,17 @@ from nestling.controllers.cron_job.missed import MANY, Impossible, missed, next_
 from nestling.controllers.cron_job.schedule import Schedule, UnknownZone, Unparseable, parse, zone_of
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route, owner_key
+from nestling.machinery.measure import Measure, Metric, Tally
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Create, Delete, Emit, Plan, Write
 from nestling.machinery.records.job import SCHEDULED_AT, CronJob, Job
 from nestling.machinery.view import View
+
+SKEW: Final = Metric(
+    "cronjob_controller_job_creation_skew_duration_seconds",
+    "Time from the moment of a Job to its creation.",
+    buckets=tuple(float(2**power) for power in range(10)),
+)
 
 
 def reconcile(view: View, key: Key) -> Plan:
@@ -37,19 +44,25 @@ def reconcile(view: View, key: Key) -> Plan:
     cleanup = [_delete(cron_job, job) for job in expired]
     # The Job comes last: what is written before it is true without it, too.
     writes = (*cleanup, *decision.replaced, *account.write(cron_job, body), *account.said, *decision.writes)
-    return Plan.of(*writes, why=decision.why, wake_at=decision.wake_at)
+    return Plan.of(*writes, why=decision.why, wake_at=decision.wake_at, measure=decision.measure)
 
 
 class _Decision:
     """What is due: `replaced` Jobs to delete, `writes` that start one, and when to look again."""
 
     def __init__(
-        self, why: str, *writes: Write, wake_at: float | None = None, replaced: Iterable[Delete] = ()
+        self,
+        why: str,
+        *writes: Write,
+        wake_at: float | None = None,
+        replaced: Iterable[Delete] = (),
+        measure: Measure | None = None,
     ) -> None:
         self.why = why
         self.writes = writes
         self.wake_at = wake_at
         self.replaced = tuple(replaced)
+        self.measure = measure
 
 
 def _decide(
@@ -107,7 +120,12 @@ def _due(
         on_success=events.created(cron_job, key.name),
         on_failure=partial(events.not_created, cron_job),
     )
-    return _Decision("due", *said, create, wake_at=wake_at, replaced=replaced)
+    measure = partial(_measure, now - due)
+    return _Decision("due", *said, create, wake_at=wake_at, replaced=replaced, measure=measure)
+
+
+def _measure(late_s: float, _done: int, ok: bool, seconds: float) -> Iterable[Tally]:  # noqa: FBT001
+    return (Tally(SKEW, amount=late_s + seconds),) if ok else ()
 
 
 def _replaced(cron_job: CronJob, jobs: Iterable[Job], account: Account) -> list[Delete]:
@@ -198,4 +216,5 @@ CONTROLLER: Final = Controller(
         CRON_JOB: (Route(_changed), Route(_rescheduled, delay=until_due)),
         JOB: (Route(owner_key(CRON_JOB)),),
     },
+    metrics=(SKEW,),
 )

@@ -19,6 +19,7 @@ from nestling.controllers.job.creation import creates
 from nestling.controllers.job.defaults import completion
 from nestling.controllers.job.indexes import Intervals
 from nestling.controllers.job.look import Look
+from nestling.controllers.job.metrics import Facts
 from nestling.controllers.job.sizing import BURST, NOTHING, Sizing, size
 from nestling.controllers.job.tracking import Count, Uncounted
 from nestling.controllers.ownership import claim
@@ -34,13 +35,15 @@ from nestling.machinery.view import View
 class Progress:
     """How far a Job is, pods included that have ended and are not counted yet.
 
-    `done` and `lost` are the succeeded and failed indexes, `last` the failed pods that wait for a successor.
+    `counted` and `counted_lost` are the indexes that the status has, `done` and `lost` all that succeeded and
+    failed, `last` the failed pods that wait for a successor.
     `ending` is how the Job is about to end, None if it goes on.
     """
 
     succeeded: int
     failed: int
     counted: Intervals
+    counted_lost: int
     done: Intervals
     lost: Intervals
     last: Mapping[int, Pod]
@@ -87,6 +90,7 @@ def _progress(look: Look) -> Progress:
     counted: Intervals = ()
     done: Intervals = ()
     lost: Intervals = ()
+    counted_lost = 0
     last: Mapping[int, Pod] = {}
     if job.indexed:
         counted = indexes.parse(stored.get("completedIndexes") or "", look.completions)
@@ -103,6 +107,7 @@ def _progress(look: Look) -> Progress:
         )
     else:
         before = indexes.parse(stored.get("failedIndexes") or "", look.completions)
+        counted_lost = indexes.total(before)
         lost = per_index.failed_indexes(look, before)
         last = per_index.predecessors(look, indexes.union(done, lost))
     started_at = job.started_at
@@ -112,6 +117,7 @@ def _progress(look: Look) -> Progress:
         all_succeeded,
         all_failed,
         counted,
+        counted_lost,
         done,
         lost,
         last,
@@ -165,7 +171,22 @@ def _plan(view: View, look: Look, progress: Progress, *, known: int) -> Plan:
     writes += [_delete(job, pod) for pod in remove]
     wake_at = _wake_at(look, end, sizing, started_at, over=last is not None, waits=bool(terminating))
     why = f"{active} at work, {counted.succeeded} succeeded, {counted.failed} failed"
-    return Plan.of(*((*writes, *makes) if view.refusal else (*makes, *writes)), why=why, wake_at=wake_at)
+    facts = Facts(
+        job=job,
+        made=len(makes),
+        before=not view.refusal,
+        again=progress.failed > 0 or bool(look.terminating and not job.only_failed),
+        removed=len(remove),
+        pods_succeeded=counted.succeeded - job.succeeded,
+        pods_failed=counted.failed - job.failed,
+        indexes_succeeded=indexes.total(counted.done) - indexes.total(progress.counted),
+        indexes_failed=indexes.total(progress.lost) - progress.counted_lost,
+        by_action=counted.by_action,
+        finish_reason=last["reason"] if last is not None else "",
+        succeeds=completed,
+    )
+    ordered = (*writes, *makes) if view.refusal else (*makes, *writes)
+    return Plan.of(*ordered, why=why, wake_at=wake_at, measure=facts.measure)
 
 
 def _sizing(look: Look, progress: Progress) -> Sizing:

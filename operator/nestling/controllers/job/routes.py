@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from nestling.api.kinds import JOB, POD
+from nestling.controllers.job.metrics import METRICS
 from nestling.controllers.job.reconcile import reconcile
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route, own_key, owner_key
@@ -64,6 +65,7 @@ def _state(pod: Pod) -> tuple[object, ...]:
 CONTROLLER: Final = Controller(
     name="job",
     reconcile=reconcile,
+    metrics=METRICS,
     concerns={
         JOB: (Route(asked), Route(own_key, delay_s=GATHER_S)),
         POD: (Route(work, delay_s=GATHER_S), Route(figures, delay_s=GATHER_FIGURES_S)),
