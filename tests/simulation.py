@@ -281,7 +281,7 @@ class Operator:
         self.cache.watching_since = world.clock.now()
         self._sweeps: dict[Kind, float] = {}
         self._sweep_all_at = world.clock.monotonic() + SWEEP_EVERY_S
-        setting = Setting(self.cache, world.clock, CollectorRegistry(), "0")
+        setting = Setting(self.cache, world.clock, CollectorRegistry())
         for role in world.roles:
             for controller in role.controllers:
                 driver = ControllerDriver(

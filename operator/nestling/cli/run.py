@@ -63,7 +63,10 @@ def run(
         bool, typer.Option(help="Take part in the election of a leader per role.")
     ] = True,
     lease_namespace: Annotated[str, typer.Option(help="Host namespace of the leader Leases.")] = "",
-    shard: Annotated[str, typer.Option(help="Name of this kubelet shard.")] = "0",
+    shard: Annotated[int, typer.Option(min=0, help="Which of the kubelet shards this process is.")] = 0,
+    shards: Annotated[
+        int, typer.Option(min=1, help="Number of kubelet shards that share the virtual nodes.")
+    ] = 1,
     scheduler_config: Annotated[
         Path | None,
         typer.Option(help="KubeSchedulerConfiguration: profiles, plugin arguments and extenders."),
@@ -85,6 +88,11 @@ def run(
     from nestling.operators.process import Options, Process
     from nestling.operators.roles import ROLES
 
+    if shard >= shards:
+        raise typer.BadParameter(
+            f"{shard} is none of {shards}: with --shards={shards} they count from 0 to {shards - 1}",
+            param_hint="--shard",
+        )
     host, port = _address(metrics_address)
     if port:
         _refuse_taken(host, port)
@@ -96,6 +104,7 @@ def run(
         elect=leader_elect,
         lease_namespace=lease_namespace,
         shard=shard,
+        shards=shards,
         scheduler=scheduler_setup(scheduler_config) if scheduler_config is not None else None,
     )
     chosen = [ROLES[name.value] for name in (roles or list(RoleName))]

@@ -52,8 +52,9 @@ class NotInstalled(NestlingError):
 class Options:
     """How to run. `clusters` are host namespaces, none means all.
 
-    `metrics_port` 0 picks a free port, None serves no metrics. `shard` tells kubelet processes apart.
-    `scheduler` says how pods are placed where a VirtualCluster does not; None is the default profile.
+    `metrics_port` 0 picks a free port, None serves no metrics. The virtual nodes are split among `shards`
+    kubelet processes, of which this is number `shard`. `scheduler` says how pods are placed where a
+    VirtualCluster does not; None is the default profile.
     """
 
     clusters: Sequence[str] = ()
@@ -61,7 +62,8 @@ class Options:
     metrics_port: int | None = 8080
     elect: bool = True
     lease_namespace: str = ""
-    shard: str = "0"
+    shard: int = 0
+    shards: int = 1
     connections: int = 32
     events_per_s: float = 50.0
     scheduler: Setup | None = None
@@ -202,8 +204,9 @@ class Process:
     def _drivers(self, role: Role, gate: asyncio.Event | None) -> Sequence[Driver]:
         """The role's loops, told of everything the cache holds by now."""
         drivers: list[Driver] = []
+        options = self._options
         setting = Setting(
-            self.cache, self._clock, self.registry, self._options.shard, self._options.scheduler
+            self.cache, self._clock, self.registry, options.shard, options.shards, options.scheduler
         )
         counts = ControllerMetrics(self.registry, role.controllers)
         for controller in role.controllers:

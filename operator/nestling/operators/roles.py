@@ -5,6 +5,7 @@ A role that is shared has one leader for all; the others (kubelets) are split in
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -37,6 +38,7 @@ from nestling.controllers.job import routes as job
 from nestling.controllers.stateful_set import routes as stateful_set
 from nestling.kubelet.machine import Kubelet
 from nestling.kubelet.metrics import KubeletMetrics
+from nestling.kubelet.shard import is_of_shard
 from nestling.kubelet.usage import usage_of
 from nestling.machinery.cache import Cache
 from nestling.machinery.clock import Clock
@@ -70,7 +72,8 @@ class Setting:
     cache: Cache
     clock: Clock
     registry: CollectorRegistry
-    shard: str
+    shard: int = 0
+    shards: int = 1
     scheduler: Setup | None = None
 
 
@@ -102,7 +105,8 @@ def _scheduler(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
 def _kubelet(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
     machine = Kubelet(
         setting.cache,
-        identity=setting.shard,
+        identity=str(setting.shard),
+        owns=partial(is_of_shard, shard=setting.shard, shards=setting.shards),
         metrics=KubeletMetrics(setting.registry),
         stopwatch=setting.clock.monotonic,
     )

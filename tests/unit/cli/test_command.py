@@ -287,3 +287,9 @@ def test_a_log_tells_what_is_still_waited_for_although_it_first_came_too_soon(
     tell("second")
     tell("second")
     assert capsys.readouterr().err.splitlines() == ["first", "second"]
+
+
+def test_a_shard_that_does_not_exist_is_refused() -> None:
+    done = typed("run", "kubelet", "--shard", "2", "--shards", "2")
+    assert done.code == 2
+    assert "they count from 0 to 1" in done.err

@@ -16,7 +16,7 @@ def test_a_role_holds_every_kind_its_loops_hear_of(role: Role) -> None:
     heard = {kind for controller in role.controllers for kind in controller.concerns}
     heard |= {
         kind
-        for _, kinds in role.machines(Setting(cache, ManualClock(), CollectorRegistry(), "0"))
+        for _, kinds in role.machines(Setting(cache, ManualClock(), CollectorRegistry()))
         for kind in kinds
     }
     assert all(cache.holds(kind) for kind in heard)
