@@ -35,7 +35,6 @@ RIGHTS: Final[Sequence[tuple[str, str, tuple[str, ...]]]] = (
     (kinds.GROUP, "virtualpods/status", ("update", "patch")),
     (kinds.GROUP, "virtualdeployments", ("list", "watch")),
     ("", "events", ("create", "patch")),
-    ("", "configmaps", ("get", "list", "watch")),
     ("coordination.k8s.io", "leases", ("get", "create", "update", "patch")),
 )
 _TOP: Final = 3

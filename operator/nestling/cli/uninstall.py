@@ -13,6 +13,7 @@ from nestling.cli.output import Column, Format, OutputOption
 from nestling.cli.problem import Problem
 
 if TYPE_CHECKING:
+    from nestling.api.json import JsonObject
     from nestling.cli.removal import Report
     from nestling.machinery.client import Client
 
@@ -42,6 +43,13 @@ def uninstall(
         float, typer.Option(min=0, help="Seconds that a living operator has to let its objects go.")
     ] = 10.0,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which to give up.")] = 120.0,
+    if_terminating: Annotated[
+        bool,
+        typer.Option(
+            "--if-terminating",
+            help="Do nothing unless the host namespace is being deleted: for who is stopped with it.",
+        ),
+    ] = False,
     form: OutputOption = Format.TABLE,
     kubeconfig: session.KubeconfigOption = None,
     context: session.ContextOption = None,
@@ -54,22 +62,34 @@ def uninstall(
     spaces = namespace or []
     removes_kinds = not keep_crds and not spaces
 
-    async def counts(client: "Client") -> Counter[str]:
-        from nestling.cli import definitions, removal
+    if if_terminating and len(spaces) != 1:
+        raise Problem(
+            "--if-terminating needs to know which host namespace",
+            next_step="name one with --namespace",
+            exit_code=exit_codes.USAGE,
+        )
 
-        live = await definitions.installed(client)
-        return await removal.count(client, removal.kinds_of(live.values()), spaces)
+    async def counts(client: "Client") -> Counter[str]:
+        from nestling.cli import removal
+
+        live = await _installed(client, needed=removes_kinds)
+        return await removal.count(client, removal.kinds_of(live), spaces)
 
     if not yes:
         found = session.with_host(counts, kubeconfig=kubeconfig, context=context)
         _confirm(found, spaces, removes_kinds=removes_kinds)
 
-    async def work(client: "Client") -> "Report":
+    async def work(client: "Client") -> "Report | None":
+        if if_terminating and not await _is_terminating(client, spaces[0]):
+            return None
         return await uninstall_from(
             client, spaces=spaces, removes_kinds=removes_kinds, grace_s=grace, timeout_s=timeout
         )
 
     report = session.with_host(work, kubeconfig=kubeconfig, context=context)
+    if report is None:
+        output.say(f"host namespace {spaces[0]} is not being deleted: nothing was done")
+        return
     _print(report, form)
     if not report.complete:
         raise _unfinished(report, timeout)
@@ -81,15 +101,15 @@ async def uninstall_from(
     client: "Client", *, spaces: Sequence[str], removes_kinds: bool, grace_s: float, timeout_s: float
 ) -> "Report":
     """Remove objects, then definitions; bounded by `timeout_s` in all."""
-    from nestling.cli import definitions, removal
+    from nestling.cli import removal
 
     report = removal.Report()
     deadline = time.monotonic() + timeout_s
     with output.progress("looking for Nestling's objects") as tell:
-        live = await definitions.installed(client)
+        live = await _installed(client, needed=removes_kinds)
         await removal.remove_objects(
             client,
-            removal.kinds_of(live.values()),
+            removal.kinds_of(live),
             spaces,
             report,
             grace_s=grace_s,
@@ -98,8 +118,32 @@ async def uninstall_from(
         )
         if removes_kinds and report.complete:
             tell(f"deleting {len(live)} kinds")
-            await removal.remove_definitions(client, list(live), report, deadline=deadline, tell=tell)
+            names = [definition["metadata"]["name"] for definition in live]
+            await removal.remove_definitions(client, names, report, deadline=deadline, tell=tell)
     return report
+
+
+async def _installed(client: "Client", *, needed: bool) -> "list[JsonObject]":
+    """The definitions on the host; those of this version for who may not list them and need not."""
+    from nestling.cli import definitions
+    from nestling.machinery.errors import Refused
+
+    try:
+        return list((await definitions.installed(client)).values())
+    except Refused:
+        if needed:
+            raise
+        return list(definitions.ours().values())
+
+
+async def _is_terminating(client: "Client", namespace: str) -> bool:
+    from nestling.machinery.errors import NotFound
+
+    try:
+        live = await client.call("GET", f"/api/v1/namespaces/{namespace}")
+    except NotFound:
+        return False
+    return bool(live["metadata"].get("deletionTimestamp"))
 
 
 def _confirm(found: Counter[str], spaces: Sequence[str], *, removes_kinds: bool) -> None:

@@ -213,3 +213,38 @@ def test_uninstall_of_nothing_is_quiet(host: EmbeddedServer) -> None:
     done = typed("uninstall", *QUICK)
     assert (done.code, done.out) == (0, "")
     assert "no objects were there" in done.err
+
+
+def test_who_may_not_list_kinds_can_still_empty_a_namespace(installed: EmbeddedServer) -> None:
+    installed.request("POST", PODS, a_pod("a", "nestling.dev/kubelet"))
+    installed.faults.add(
+        Rule("refuse", method="GET", path="/customresourcedefinitions", status=403, times=-1)
+    )
+    assert typed("uninstall", *QUICK, "--namespace", "team-a").code == 0
+    assert names_of(installed, PODS) == []
+    refused = typed("uninstall", *QUICK)
+    assert refused.code == 1  # the kinds themselves cannot go without being listed
+    assert "forbidden" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("deleted", "left"),
+    [pytest.param(False, ["a"], id="lives"), pytest.param(True, [], id="is being deleted")],
+)
+def test_a_stopped_pod_empties_its_namespace_only_if_that_goes_too(
+    installed: EmbeddedServer, deleted: bool, left: list[str]
+) -> None:
+    installed.request("POST", PODS, a_pod("a", "nestling.dev/kubelet"))
+    if deleted:
+        status, _ = installed.request("DELETE", "/api/v1/namespaces/team-a")
+        assert status in {200, 202}
+    done = typed("uninstall", *QUICK, "--keep-crds", "--if-terminating", "--namespace", "team-a")
+    assert done.code == 0
+    assert names_of(installed, PODS) == left
+    assert ("is not being deleted" in done.err) is not deleted
+
+
+def test_whose_namespace_is_being_deleted_has_to_be_said(installed: EmbeddedServer) -> None:
+    done = typed("uninstall", *QUICK, "--if-terminating")
+    assert done.code == 2
+    assert "name one with --namespace" in done.err
