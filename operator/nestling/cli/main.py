@@ -20,6 +20,7 @@ from nestling.cli import (
     rollout,
     run,
     schedule,
+    trial,
     uninstall,
 )
 from nestling.cli.demo.command import demo
@@ -71,6 +72,7 @@ app.command("uncordon")(drain.uncordon)
 app.command("drain")(drain.drain)
 app.command("schedule")(schedule.schedule)
 app.command("doctor")(doctor.doctor)
+app.command("trial")(trial.trial)
 app.command("demo")(demo)
 app.command("completion")(completion.completion)
 
