@@ -25,13 +25,16 @@ from nestling.host.errors import BinaryMissingError
 from nestling.host.paths import cache_home
 from nestling.host.record import Progress
 from nestling.host.release import (
+    HELM_VERSION,
     KUBERNETES,
     KUBERNETES_VERSION,
     KWOK_VERSION,
     PROGRAMS,
+    PROMETHEUS_SAYS,
     Family,
     go_mod,
     main_go,
+    module_of,
     replaced_modules,
     staging_version,
 )
@@ -153,9 +156,10 @@ def build(family: Family, names: Sequence[str], *, env: Mapping[str, str], progr
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir()
         targets = _prepare(builder, family, missing)
-        listed = builder.run("downloading modules", ["list", "-mod=mod", "-deps", *targets])
+        tagged = [f"-tags={','.join(tags)}"] if (tags := PROGRAMS[missing[0]].tags) else []
+        listed = builder.run("downloading modules", ["list", "-mod=mod", "-deps", *tagged, *targets])
         title = f"building {missing[0]}" if len(missing) == 1 else f"building {len(missing)} programs"
-        flags = ["-mod=mod", "-trimpath", "-v", "-ldflags", _link_flags()]
+        flags = ["-mod=mod", "-trimpath", "-v", *tagged, "-ldflags", _link_flags()]
         builder.run(title, ["build", *flags, "-o", f"{out}/", *targets], total=len(listed.splitlines()))
         for name in missing:
             (out / name).replace(home / name)
@@ -166,7 +170,7 @@ def build(family: Family, names: Sequence[str], *, env: Mapping[str, str], progr
 def _prepare(builder: Builder, family: Family, names: Sequence[str]) -> list[str]:
     """Write the Go module that builds these programs, and return the packages to build."""
     if family != KUBERNETES:
-        module = "/".join(PROGRAMS[names[0]].package.split("/")[:2])
+        module = module_of(PROGRAMS[names[0]])
         (builder.work / "go.mod").write_text(go_mod({module: family.version}, {}))
         return [PROGRAMS[name].package for name in names]
     answer = builder.run(
@@ -196,6 +200,8 @@ def _link_flags() -> str:
         f"{version}.gitTreeState": "clean",
         f"{version}.buildDate": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "sigs.k8s.io/kwok/pkg/consts.Version": KWOK_VERSION[1:],
+        "helm.sh/helm/v3/internal/version.version": HELM_VERSION,
+        "github.com/prometheus/common/version.Version": PROMETHEUS_SAYS[1:],
     }
     return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in values.items())])
 

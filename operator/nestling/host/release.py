@@ -13,6 +13,9 @@ from typing import Final
 KUBERNETES_VERSION: Final = "v1.37.2"
 ETCD_VERSION: Final = "v3.7.0"
 KWOK_VERSION: Final = "v0.8.0"
+HELM_VERSION: Final = "v3.22.0"
+PROMETHEUS_VERSION: Final = "v0.316.0"
+PROMETHEUS_SAYS: Final = "v3.16.0"
 # Kubernetes 1.37's go.mod asks for it.
 OLDEST_GO: Final = (1, 26)
 
@@ -30,7 +33,7 @@ class Program:
     """`package` holds `call`, the Go expression that runs it; without one the package is itself a main.
 
     `ask` makes it tell its version. `oldest` is the first minor version that will do when it is found
-    somewhere; `kin` must all be of one minor version.
+    somewhere; `kin` must all be of one minor version. `tags` are Go's build tags.
     """
 
     family: Family
@@ -40,11 +43,14 @@ class Program:
     oldest: tuple[int, int] = (0, 0)
     kin: bool = False
     ask: tuple[str, ...] = ("--version",)
+    tags: tuple[str, ...] = ()
 
 
 # etcd is built along with Kubernetes, which pins it and shares most of its packages.
 KUBERNETES: Final = Family("kubernetes", KUBERNETES_VERSION)
 KWOK: Final = Family("kwok", KWOK_VERSION)
+HELM: Final = Family("helm", HELM_VERSION)
+PROMETHEUS: Final = Family("prometheus", PROMETHEUS_VERSION)
 
 # The oldest minor version whose API has all that our CRDs ask for (selectable fields, ratcheting, CEL
 # libraries).
@@ -55,6 +61,16 @@ def _kubernetes(package: str, constructor: str) -> Program:
     return Program(
         KUBERNETES, KUBERNETES_VERSION, package, f"os.Exit(cli.Run({constructor}))", _OLDEST, kin=True
     )
+
+
+# Of Prometheus' ways to find targets only the one we need: the others bring the libraries of every cloud.
+_ONLY_KUBERNETES: Final = ("remove_all_sd", "enable_kubernetes_sd")
+
+
+def _prometheus(name: str) -> Program:
+    package = f"github.com/prometheus/prometheus/cmd/{name}"
+    # Its modules are numbered 0.316; itself it says 3.16.
+    return Program(PROMETHEUS, PROMETHEUS_SAYS, package, oldest=(3, 0), tags=_ONLY_KUBERNETES)
 
 
 _COMMANDS: Final = "k8s.io/kubernetes/cmd"
@@ -74,18 +90,28 @@ PROGRAMS: Final[Mapping[str, Program]] = {
         ask=("version", "--client"),
     ),
     "kwok": Program(KWOK, KWOK_VERSION, "sigs.k8s.io/kwok/cmd/kwok"),
+    "helm": Program(
+        HELM, HELM_VERSION, "helm.sh/helm/v3/cmd/helm", oldest=(3, 18), ask=("version", "--short")
+    ),
+    "prometheus": _prometheus("prometheus"),
+    "promtool": _prometheus("promtool"),
 }
 
 
 def version_of(answer: str) -> str | None:
-    """The version in what a program answers to `--version`: `Kubernetes v1.37.2`, `etcd Version: 3.7.0`."""
-    match = re.search(r"\bv?(\d+\.\d+\.\d+(?:-[0-9A-Za-z.]+)?)", answer)
+    """The version in an answer to `--version`: `Kubernetes v1.37.2`, `etcd Version: 3.7.0`, `v3.22`."""
+    match = re.search(r"\bv?(\d+\.\d+(?:\.\d+)?(?:-[0-9A-Za-z.]+)?)", answer)
     return f"v{match[1]}" if match else None
 
 
 def staging_version(version: str) -> str:
     """The version of the staging modules that belongs to a Kubernetes version: v1.37.2 -> v0.37.2."""
     return re.sub(r"^v1\.", "v0.", version)
+
+
+def module_of(program: Program) -> str:
+    """The module of a program whose package is a main below `cmd` of its own module."""
+    return program.package.partition("/cmd/")[0]
 
 
 def replaced_modules(go_mod: str) -> list[str]:

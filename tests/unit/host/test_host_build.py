@@ -226,3 +226,14 @@ def test_settings_of_one_module_or_machine_do_not_reach_go() -> None:
     assert "GOROOT" not in env
     assert "GOOS" not in env
     assert (env["GOWORK"], env["GOPROXY"], env["GOTOOLCHAIN"]) == ("off", "https://p", "local")
+
+
+def test_a_program_with_a_module_of_its_own_is_built_in_it(env: dict[str, str]) -> None:
+    found = binaries.ensure(["helm"], env=env)
+    assert found["helm"].path == Path(env["NESTLING_CACHE"], "helm", release.HELM_VERSION, "helm")
+    assert found["helm"].source == "built"
+
+
+@pytest.mark.parametrize(("name", "module"), [("helm", "helm.sh/helm/v3"), ("kwok", "sigs.k8s.io/kwok")])
+def test_module_of_a_program(name: str, module: str) -> None:
+    assert release.module_of(release.PROGRAMS[name]) == module
