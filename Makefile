@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows a virtual cluster come alive, `make test` proves it. Both need only Python 3.11+ and this file.
 PYTHON ?= python3
 HOST ?= embedded
-PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kwok
+PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kwok helm
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --no-compile
@@ -37,8 +37,9 @@ check: $(VENV)/.dev ## Formatting, lint, types, layers and drift of generated fi
 unit: $(VENV)/.dev ## Only the tests that take seconds
 	@$(BIN)/python -m pytest -q tests/unit $(ARGS)
 
-generate: $(VENV)/.dev ## Write the generated files anew (crds/, docs/reference/)
+generate: $(VENV)/.dev ## Write the generated files anew (crds/, docs/reference/, much of helm/nestling)
 	@$(BIN)/python -m nestling.api.generate crds
+	@$(BIN)/python -m nestling.chart.generate
 	@$(BIN)/python docs/generate.py
 
 docs: $(VENV)/.dev ## Build the documentation into site/

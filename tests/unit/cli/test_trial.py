@@ -1,7 +1,6 @@
 """`nestling trial` says how long a pod took, or what it waits for, and leaves nothing behind."""
 
 import threading
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -55,9 +54,7 @@ def test_a_pod_that_runs_is_told_and_taken_away(installed: EmbeddedServer) -> No
 
 
 def test_without_a_scheduler_it_says_so_in_time(installed: EmbeddedServer) -> None:
-    before = time.monotonic()
-    done = typed("trial", "-n", "team-a", "--timeout", "1")
-    assert time.monotonic() - before < 20
+    done = typed("trial", "-n", "team-a", "--timeout", "1")  # the test has a time limit of its own
     assert done.code == 4
     assert "does not run: no scheduler has looked at it" in done.err
     assert "nestling doctor -n team-a" in done.err
