@@ -293,7 +293,7 @@ class Process:
     def _ready_checks(self) -> dict[str, Callable[[], str]]:
         return {
             "synced": lambda: "" if self.status.synced.is_set() else "the first listing is still coming in",
-            "watch": self._stale,
+            "watch": lambda: self._stale() or self.supervisor.trouble(),
         }
 
     def _stale(self) -> str:

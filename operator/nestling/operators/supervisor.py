@@ -6,21 +6,25 @@ The loops go on meanwhile: what they decide on is old, and the host refuses what
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import kopf
 import structlog
 
 from nestling.machinery.echo import Echo
+from nestling.machinery.election import own_identity
 from nestling.machinery.login import Login
 from nestling.operators.settings import kopf_settings
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY_S: Final = 5.0
+# An operator that has lived that long has begun well.
+STEADY_S: Final = 10.0
 KOPF_HOME: Final = str(Path(kopf.__file__).parent)
 
 
@@ -64,20 +68,29 @@ class Supervisor:
         self._clusters = clusters
         self._random = Random()
         self._spawned = spawned
+        self._fell = ""  # why the operator before this one ended early
+        self._begun = 0.0  # monotonic
         self.restarts = 0
 
     async def run(self) -> None:
         """Start and restart Kopf until cancelled."""
         while True:
+            self._begun = time.monotonic()
             try:
                 await self._once()
                 why = "it ended"
             except Exception as error:
                 why = f"{type(error).__name__}: {error}"
+            self._fell = why if time.monotonic() - self._begun < STEADY_S else ""
             self.restarts += 1
             pause = 0.2 + self._random.random()
             log.warning("watching begins anew", why=why, restarts=self.restarts, delay_s=round(pause, 2))
             await asyncio.sleep(pause)
+
+    def trouble(self) -> str:
+        """Why there is no lasting watch: the last operator fell soon, and this one has not lived long."""
+        steady = time.monotonic() - self._begun >= STEADY_S
+        return "" if steady or not self._fell else f"watching keeps ending: {self._fell}"
 
     async def _once(self) -> None:
         registry = kopf.OperatorRegistry()
@@ -87,6 +100,8 @@ class Supervisor:
         tasks = await kopf.spawn_tasks(
             registry=registry,
             settings=kopf_settings(clusterwide=not self._clusters),
+            # Kopf would ask for the name of our user, which a numeric user of an image has not.
+            identity=cast("Any", own_identity()),
             standalone=True,
             clusterwide=not self._clusters,
             namespaces=self._clusters,
