@@ -67,8 +67,8 @@ _MADE: Final = (
     kinds.JOB,
 )
 WRITES: Final[Mapping[str, Writes]] = {
-    # Binding is a patch of the pod, preemption a deletion.
-    "scheduler": Writes(patches=(kinds.POD,), status=(kinds.POD,), deletes=(kinds.POD,)),
+    # Binding is a patch of the pod, preemption a deletion; profiles that cannot be used are told on the cluster.
+    "scheduler": Writes(patches=(kinds.POD,), status=(kinds.POD, kinds.CLUSTER), deletes=(kinds.POD,)),
     # Garbage collection and virtual namespaces delete objects of every kind; adoption and finalizers patch.
     "controllers": Writes(creates=_MADE, patches=VIRTUAL_KINDS, status=with_status(), deletes=VIRTUAL_KINDS),
     # Its Leases are the host's kind, so the template grants them by name.
