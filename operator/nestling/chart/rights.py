@@ -66,11 +66,15 @@ _MADE: Final = (
     kinds.CONTROLLER_REVISION,
     kinds.JOB,
 )
+# What an autoscaler may be pointed at.
+_SCALED: Final = tuple(kind for kind in VIRTUAL_KINDS if kind.scale)
 WRITES: Final[Mapping[str, Writes]] = {
-    # Binding is a patch of the pod, preemption a deletion; profiles that cannot be used are told on the cluster.
+    # Binding is a patch of the pod, preemption a deletion; profiles of no use are told on the cluster.
     "scheduler": Writes(patches=(kinds.POD,), status=(kinds.POD, kinds.CLUSTER), deletes=(kinds.POD,)),
     # Garbage collection and virtual namespaces delete objects of every kind; adoption and finalizers patch.
-    "controllers": Writes(creates=_MADE, patches=VIRTUAL_KINDS, status=with_status(), deletes=VIRTUAL_KINDS),
+    "controllers": Writes(
+        creates=_MADE, patches=VIRTUAL_KINDS, status=with_status(), scale=_SCALED, deletes=VIRTUAL_KINDS
+    ),
     # Its Leases are the host's kind, so the template grants them by name.
     "kubelet": Writes(patches=(kinds.POD,), status=(kinds.POD, kinds.NODE)),
 }
