@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from differential.scheduler.clusters import Cluster
+from differential.scheduler.clusters import NAMESPACES, Cluster
 from differential.scheduler.ours import Judgement, Ours
 from differential.scheduler.theirs import Judge, Outcome
 from nestling.api.json import JsonObject
@@ -88,6 +88,10 @@ async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile
     await judge.clear()
     made = await judge.make(cluster)
     ours = Ours(profile)
+    for name, labels in NAMESPACES.items():
+        ours.put_namespace(name, labels)
+    for owner in cluster.owners:
+        ours.put_owner(owner)
     for budget in made.budgets:
         ours.put_budget(budget)
     for node in made.nodes:

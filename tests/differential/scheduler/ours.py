@@ -1,9 +1,11 @@
 """Our side: the engine as a library, fed with the manifests that the API server keeps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from nestling.api.json import JsonObject
+from nestling.api.selector import Selector
 from nestling.machinery.names import host_name
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.pod import Pod
@@ -11,7 +13,7 @@ from nestling.scheduler.budgets import Budgets
 from nestling.scheduler.engine import PendingPod, Scheduler
 from nestling.scheduler.explain import Refusal
 from nestling.scheduler.framework import Profile
-from nestling.scheduler.nodes import read_taints
+from nestling.scheduler.nodes import images_of, read_taints
 from nestling.scheduler.nominator import Nominator
 from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.podclass import PodClass
@@ -69,6 +71,21 @@ class Ours:
         self.budgets = Budgets()
         self.preemption = Preemption(self.residents, self.nominator, self.budgets)
 
+    def put_namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        """Add a namespace."""
+        self.engine.nodes.peers.put_namespace(name, labels)
+
+    def put_owner(self, owner: JsonObject) -> None:
+        """Add a Service or a workload."""
+        kind, meta, selector = owner["kind"], owner["metadata"], owner["spec"].get("selector")
+        peers = self.engine.nodes.peers
+        if kind == "Service":
+            peers.put_service(meta["namespace"], meta["name"], Selector.from_labels(selector))
+        elif kind == "ReplicationController":
+            peers.put_workload(kind, meta["namespace"], meta["name"], Selector.from_labels(selector))
+        else:
+            peers.put_workload(kind, meta["namespace"], meta["name"], Selector.from_json(selector))
+
     def put_budget(self, budget: JsonObject) -> None:
         """Add a disruption budget."""
         record = PodDisruptionBudget.read(_virtual(budget))
@@ -80,7 +97,14 @@ class Ours:
         room = allocatable(node["status"]["allocatable"])
         unschedulable = bool(spec.get("unschedulable"))
         self.engine.nodes.put_node(
-            NodeFacts(meta["name"], room, meta.get("labels") or {}, read_taints(spec), unschedulable)
+            NodeFacts(
+                meta["name"],
+                room,
+                meta.get("labels") or {},
+                read_taints(spec),
+                unschedulable,
+                images_of(node["status"]),
+            )
         )
 
     def add_pod(self, pod: JsonObject) -> None:

@@ -129,6 +129,9 @@ def weighing(name: str, weight: int) -> Profile:
         pytest.param(without("TaintToleration"), id="without taints"),
         pytest.param(weighing("NodeAffinity", 1), id="node affinity weighs half"),
         pytest.param(without("NodeResourcesBalancedAllocation"), id="without balance"),
+        pytest.param(without("PodTopologySpread"), id="without spread"),
+        pytest.param(without("InterPodAffinity"), id="without pod affinity"),
+        pytest.param(without("ImageLocality"), id="without images"),
     ],
 )
 def test_wrong_rule_is_found_out(kubernetes: RealHost, profile: Profile) -> None:
