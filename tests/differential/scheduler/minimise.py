@@ -12,8 +12,18 @@ from nestling.machinery.errors import HostError
 
 Holds = Callable[[Cluster], Awaitable[bool]]
 _OBJECTS = ("bound", "owners", "budgets", "nodes")
-# Without these an object is not one.
-_KEPT = {"apiVersion", "kind", "name", "namespace", "metadata", "spec", "containers", "nodeName"}
+# Without these an object is not one; and without a grace of 0 victims would stay, for no kubelet ends them.
+_KEPT = {
+    "apiVersion",
+    "kind",
+    "name",
+    "namespace",
+    "metadata",
+    "spec",
+    "containers",
+    "nodeName",
+    "terminationGracePeriodSeconds",
+}
 
 
 async def minimise(judge: Judge, difference: Difference) -> Cluster:
@@ -23,8 +33,8 @@ async def minimise(judge: Judge, difference: Difference) -> Cluster:
         tally = Tally()
         try:
             await duel(judge, cluster, tally)
-        except HostError:
-            return False  # left out too much: no valid object any more
+        except (HostError, TimeoutError):
+            return False  # left out too much: no valid object any more, or none that comes to an end
         return any(one.what == difference.what for one in tally.differences)
 
     small = difference.case

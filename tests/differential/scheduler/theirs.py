@@ -172,11 +172,12 @@ class Judge:
     async def clear(self) -> None:
         """Delete everything that is not shared by all clusters."""
         self.log.clear()
-        for pod in list(self.pods.values()):
-            if pod["metadata"].get("finalizers"):
-                await self._let_go(pod)
+        # Asks, for the watch may not show yet what a broken-off attempt has made.
+        while found := (await self.client.list(POD)).items:
+            await self._all(self._let_go(pod) for pod in found if pod["metadata"].get("finalizers"))
+            await self._all(self._delete(pod) for pod in found)
         for namespace in NAMESPACES:
-            for kind in (POD, BUDGET, *(KINDS[name] for name in OWNERS if name != "Service")):
+            for kind in (BUDGET, *(KINDS[name] for name in OWNERS if name != "Service")):
                 await self.client.call("DELETE", kind.path(namespace), body=_NOW)
             services = await self.client.list(KINDS["Service"], namespace)
             await self._all(self._delete({**one, "kind": "Service"}) for one in services.items)
@@ -310,14 +311,18 @@ class Judge:
         return await self.client.call("PATCH", path, body=patch, content_type=MERGE)
 
     async def _all(self, jobs: Iterable[Awaitable[JsonObject | None]]) -> list[JsonObject]:
-        """Do them, some at once; results in order."""
+        """Do all of them, some at once; results in order, or the first failure when all have ended."""
         slots = asyncio.Semaphore(_AT_ONCE)
 
         async def one(job: Awaitable[JsonObject | None]) -> JsonObject:
             async with slots:
                 return await job or {}
 
-        return await asyncio.gather(*map(one, jobs))
+        ended = await asyncio.gather(*map(one, jobs), return_exceptions=True)
+        for result in ended:
+            if isinstance(result, BaseException):
+                raise result
+        return [result for result in ended if not isinstance(result, BaseException)]
 
 
 @asynccontextmanager
