@@ -139,6 +139,7 @@ class Judge:
     client: Client
     log: ScoreLog
     pods: dict[tuple[str, str], JsonObject] = field(default_factory=dict[tuple[str, str], JsonObject])
+    _refused: dict[str, JsonObject] = field(default_factory=dict[str, JsonObject])
     _left: list[JsonObject] = field(default_factory=list[JsonObject])
     _news: asyncio.Event = field(default_factory=asyncio.Event)
     _probes: int = 0
@@ -219,7 +220,7 @@ class Judge:
             return found if found is not None and found["metadata"]["uid"] == uid else pod
 
         await self.until(lambda: _decided(now()), f"a verdict on {key}")
-        seen = now()
+        seen = self._refused.pop(uid, None) or now()
         if seen["spec"].get("nodeName"):
             return Outcome(seen, scores=self.log.take(*key))
         refusal = _refusal(seen)
@@ -287,6 +288,9 @@ class Judge:
                     self._left.append(found)
                 elif event["type"] != "BOOKMARK":
                     self.pods[_key(found)] = found
+                    if _decided(found) and not found["spec"].get("nodeName"):
+                        # Kept, for room may have been made and the pod bound before anybody looks.
+                        self._refused.setdefault(found["metadata"]["uid"], found)
                 self._news.set()
 
     async def _create(self, body: JsonObject) -> JsonObject:
