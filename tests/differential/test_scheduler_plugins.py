@@ -32,7 +32,8 @@ from nestling.scheduler.standing import Standing
 from nestling.scheduler.table import NodeFacts, NodeTaint
 from unit.scheduler.draw import Draw
 
-pytestmark = pytest.mark.differential
+# The program is built first where it has not been: that alone may take a minute on a busy machine.
+pytestmark = [pytest.mark.differential, pytest.mark.timeout(900)]
 
 SOURCE: Final = Path(__file__).parent / "scheduler_plugins" / "main.go"
 CASES: Final = int(os.environ.get("NESTLING_SCHEDULER_CASES", "250"))
