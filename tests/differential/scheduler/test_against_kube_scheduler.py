@@ -23,7 +23,7 @@ from nestling.scheduler.framework import Profile, Weighted
 from nestling.scheduler.profiles import default_profile
 from realhost import RealHost, real_host, real_scheduler
 
-pytestmark = pytest.mark.differential
+pytestmark = [pytest.mark.differential, pytest.mark.timeout(600)]
 
 # What plugins must have done often enough for the comparison to mean something: tell nodes apart, refuse.
 SCORING: Final = {
