@@ -7,7 +7,7 @@ import pytest
 from play import Outcome, compare, lacking
 from scenario import load_all
 
-pytestmark = [pytest.mark.differential, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.differential, pytest.mark.timeout(1800)]
 
 SCENARIOS: Final = {scenario.name: scenario for scenario in load_all()}
 
