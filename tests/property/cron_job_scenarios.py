@@ -19,9 +19,9 @@ def start(world: World, job: JsonObject, schedule: str = "* * * * *", **spec: An
 
 
 def every_minute(world: World) -> None:
-    """Five Jobs, of which the history keeps three."""
-    start(world, work(2))
-    world.run_for(5 * 60)
+    """Three Jobs, of which the history keeps one."""
+    start(world, work(2), successfulJobsHistoryLimit=1)
+    world.run_for(3 * 60)
     suspend(world)
 
 
