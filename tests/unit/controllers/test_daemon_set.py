@@ -500,7 +500,7 @@ def test_update_waits_until_every_node_has_its_pod() -> None:
 def test_new_template_gets_a_revision_and_a_number_before_its_first_pod() -> None:
     ds = a_daemon_set(annotations={})
     plan = reconcile(view_of(ds, a_node("n1")), key_for(ds))
-    create, patch = plan.writes
+    patch, create = plan.writes
     assert isinstance(create, Create)
     assert create.kind is CONTROLLER_REVISION
     assert create.body["metadata"]["annotations"] == {GENERATION: "1"}

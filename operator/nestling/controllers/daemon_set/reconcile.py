@@ -54,10 +54,13 @@ def reconcile(view: View, key: Key) -> Plan:
     pods = view.owned(Pod, ds.uid)
     claims = claim(ds, ds.selector, pods, view.selected(Pod, key.namespace, ds.selector))
     writes: list[Write] = [*history.writes, *_labelled(history.held), *claims.writes]
+    numbered = ds.template_generation == str(update.number)
+    if not numbered:
+        # First of all, as it asks the host whether this is the template: an old view must not renumber.
+        writes.append(_numbered(ds, update.number))
     if update.write is not None:
         writes.append(update.write)
-    if ds.template_generation != str(update.number):
-        writes.append(_numbered(ds, update.number))
+    if not numbered:
         return Plan.of(*writes, why="its template is new")
 
     body = ds.body

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from nestling.controllers.history import Present, forget, present, revisions_of
-from nestling.controllers.ownership import claim
+from nestling.controllers.ownership import claim, unchanged
 from nestling.controllers.replica_set_status import next_available
 from nestling.controllers.stateful_set.look import Look, revision_of, sorted_out
 from nestling.controllers.stateful_set.ordinal import is_member
@@ -19,7 +19,7 @@ from nestling.controllers.stateful_set.scaling import Step, deletion, in_order, 
 from nestling.controllers.stateful_set.status import status_of
 from nestling.controllers.status_change import status_write
 from nestling.machinery.names import Key
-from nestling.machinery.plan import Delete, Plan, Write
+from nestling.machinery.plan import Delete, Patch, Plan, Write
 from nestling.machinery.records.pod import Pod
 from nestling.machinery.records.revisioned import ControllerRevision, StatefulSet
 from nestling.machinery.view import View
@@ -74,6 +74,8 @@ def reconcile(view: View, key: Key) -> Plan:
     if said is not None and changes and not (renamed or leaving or view.refusal):
         said = None  # the answers wake us: then one status says what has become of it
     writes: list[Write] = [*history.writes, *claims.writes]
+    if isinstance(update.write, Patch):
+        writes.append(unchanged(sts))  # an old view must not renumber
     if update.write is not None:
         writes.append(update.write)
     if said is not None:
