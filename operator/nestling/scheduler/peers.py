@@ -285,12 +285,13 @@ class Peers:
             if selector.matches(who.labels):
                 labels.update(selector.equals)
         requirements = ()
+        owned: tuple[tuple[str, str], ...] = ()
         if who.owner is not None:
             kind, name = who.owner
             owner = self._workloads.get((kind, who.namespace, name))
             if owner is not None and not owner.nothing:
-                # They select this pod, so they do not contradict the services that do.
                 requirements = owner.requirements
-                labels.update(owner.equals)
-        found = Selector(tuple(sorted(labels.items())), requirements)
+                owned = owner.equals
+        # Both have to hold: a workload whose selector contradicts the services has no kin that it counts.
+        found = Selector(tuple(sorted({*labels.items(), *owned})), requirements)
         return None if found.everything else found
