@@ -23,6 +23,8 @@ _KEPT = {
     "containers",
     "nodeName",
     "terminationGracePeriodSeconds",
+    "status",
+    "allocatable",
 }
 
 

@@ -94,7 +94,7 @@ class Ours:
     def put_node(self, node: JsonObject) -> None:
         """Add a node."""
         meta, spec = node["metadata"], node["spec"]
-        room = allocatable(node["status"]["allocatable"])
+        room = allocatable(node["status"].get("allocatable") or {})
         unschedulable = bool(spec.get("unschedulable"))
         self.engine.nodes.put_node(
             NodeFacts(
