@@ -22,6 +22,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import BY_PLURAL, VIRTUAL_KINDS, Kind
 from nestling.cli.main import app
 from nestling.kubelet.metrics import KubeletMetrics
+from nestling.monitoring import cadvisor
 from nestling.monitoring.controllers import ControllerMetrics
 from nestling.monitoring.kube_state.page import FAMILIES
 from nestling.monitoring.loops import COUNTERS, LoopMetrics, Readings, ReadingsCollector
@@ -207,6 +208,9 @@ def metrics() -> str:
     rows += _family_table(
         "kube-state-metrics", state, [(family.name, "gauge", family.help) for family in FAMILIES]
     )
+    containers = "On `/metrics/cadvisor` of the role `kubelet`."
+    told = [(family.name, family.type, family.help) for family in cadvisor.FAMILIES]
+    rows += _family_table("cAdvisor", containers, told)
     return "\n".join(rows)
 
 

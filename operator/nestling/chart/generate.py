@@ -1,8 +1,8 @@
 """Write the generated files of the chart: `python -m nestling.chart.generate [--check] [--root DIRECTORY]`.
 
-Reads the models of values and kinds and the table of rights; writes `helm/nestling/values.yaml`,
-`values.schema.json`, `README.md` and what lies in `files/kinds`, `files/parts` and `files/rights`, the same
-bytes every time. Templates and the other files are written by hand.
+Reads the models of values and kinds, the table of rights and the board; writes `helm/nestling/values.yaml`,
+`values.schema.json`, `README.md` and what lies in `files/kinds`, `files/parts`, `files/rights` and
+`files/dashboards`, the same bytes every time. Templates and the other files are written by hand.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from nestling.api.crd import crds
-from nestling.chart import definitions, documents, rights
+from nestling.chart import board, definitions, documents, rights
 
 ROOT: Final = Path(__file__).parents[3]
 CHART: Final = "helm/nestling"
-_FOLDERS: Final = ("kinds", "parts", "rights")
+_FOLDERS: Final = ("kinds", "parts", "rights", "dashboards")
 _README: Final = """\
 # Nestling
 
@@ -52,6 +52,7 @@ def files() -> Mapping[str, bytes]:
         f"{CHART}/values.schema.json": documents.schema_json().encode(),
         f"{CHART}/README.md": (_README + documents.table()).encode(),
     }
+    made[f"{CHART}/files/dashboards/nestling.json"] = board.board_json()
     for name, text in {**definitions.folded(crds()), **rights.files()}.items():
         made[f"{CHART}/files/{name}"] = text
     return made

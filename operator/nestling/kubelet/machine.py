@@ -14,7 +14,7 @@ import structlog
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CLUSTER, LEASE, NODE, POD
-from nestling.kubelet import address, heartbeat, lifecycle, node, podwrite, reception
+from nestling.kubelet import address, heartbeat, lifecycle, node, podwrite, reception, usage
 from nestling.kubelet.admission import amounts_of
 from nestling.kubelet.agenda import Agenda, Item
 from nestling.kubelet.container import Said
@@ -33,6 +33,7 @@ from nestling.machinery.records.base import Record
 from nestling.machinery.records.cluster import Settings
 from nestling.machinery.records.node import Lease, Node
 from nestling.machinery.records.pod import KUBELET_FINALIZER, Pod
+from nestling.machinery.usage import ContainerUsage
 from nestling.machinery.view import View
 
 log = structlog.get_logger(__name__)
@@ -364,6 +365,14 @@ class Kubelet:
                 containers[seat.node] = containers.get(seat.node, 0) + seat.running
         for key in self._nodes:
             yield NodeCount(key.cluster, key.name, pods.get(key, 0), containers.get(key, 0))
+
+    def usages(self, now: float) -> Iterator[ContainerUsage]:
+        """What every running container of our nodes uses at `now`, for whoever measures."""
+        records = self._cache.table(Pod).records
+        for key in list(self._pods):
+            record = records.get(key)
+            if record is not None:
+                yield from usage.of_pod(record, self._runtime, now)
 
     # Book-keeping.
 

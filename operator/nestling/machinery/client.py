@@ -7,6 +7,7 @@ nothing: the executor does the first two, the cache the third.
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol, TypeAlias, cast
@@ -89,7 +90,9 @@ class Client:
     Every method may raise any of `HostError`'s subclasses.
     """
 
-    def __init__(self, transport: Transport, *, observe: Callable[[str, int], None] | None = None) -> None:
+    def __init__(
+        self, transport: Transport, *, observe: Callable[[str, int, float], None] | None = None
+    ) -> None:
         self._transport = transport
         self._observe = observe
 
@@ -204,11 +207,12 @@ class Client:
     ) -> JsonObject:
         """Send any request whose answer is a JSON object."""
         data = None if body is None else orjson.dumps(body)
+        started = time.perf_counter()
         answer = await self._transport.send(
             method, path, query=query, body=data, content_type=content_type, accept=accept
         )
         if self._observe is not None:
-            self._observe(method, answer.status)
+            self._observe(method, answer.status, time.perf_counter() - started)
         if answer.status >= 400:
             raise error_of(answer, method, path)
         return cast("JsonObject", orjson.loads(answer.body)) if answer.body[:1] in {b"{", b"["} else {}

@@ -17,6 +17,8 @@ from nestling.machinery.queue import Queue
 
 # client-go's buckets: 10 ns to 10 s; the first four are below what a Python loop can do.
 QUEUE_BUCKETS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+# client-go's buckets, up to a minute.
+REQUEST_BUCKETS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
 WRITE_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -65,6 +67,13 @@ class LoopMetrics:
         self.requests = Counter(
             "rest_client_requests", "Requests to the host API server.", ["code", "method"], registry=registry
         )
+        self.request_seconds = Histogram(
+            "rest_client_request_duration_seconds",
+            "Time until the host API server answered.",
+            ["verb"],
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
+        )
         self.leading = Gauge(
             "leader_election_master_status",
             "Whether this process leads (1) or stands by (0).",
@@ -81,9 +90,10 @@ class LoopMetrics:
         self.writes.labels(kind.name, verb, result).inc()
         self.write_seconds.labels(verb).observe(seconds)
 
-    def requested(self, method: str, status: int) -> None:
-        """Count one request of the client."""
+    def requested(self, method: str, status: int, seconds: float) -> None:
+        """Count and time one request of the client."""
         self.requests.labels(str(status), method).inc()
+        self.request_seconds.labels(method).observe(seconds)
 
     def failed(self, name: str) -> None:
         """Count one exception that escaped a loop."""

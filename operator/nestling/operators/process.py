@@ -6,8 +6,9 @@ supervisor. It decides nothing about objects.
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import structlog
@@ -26,11 +27,14 @@ from nestling.machinery.events import EventRecorder
 from nestling.machinery.executor import Executor
 from nestling.machinery.login import Login
 from nestling.machinery.queue import Queue
+from nestling.machinery.usage import ContainerUsage
+from nestling.monitoring.cadvisor import PATH as CADVISOR_PATH
+from nestling.monitoring.cadvisor import Cadvisor
 from nestling.monitoring.controllers import ControllerMetrics
 from nestling.monitoring.kube_state.page import PATH as KUBE_STATE_PATH
 from nestling.monitoring.kube_state.page import KubeState
 from nestling.monitoring.loops import LoopMetrics, Readings, ReadingsCollector
-from nestling.monitoring.server import MetricsServer
+from nestling.monitoring.server import MetricsServer, Page
 from nestling.operators.feed import Feed, Hub
 from nestling.operators.roles import Role, Setting
 from nestling.operators.supervisor import Supervisor
@@ -124,6 +128,9 @@ class Process:
             asker=self.asker,
         )
         self.queues: dict[str, Queue] = {}
+        self._setting = Setting(
+            self.cache, self._clock, self.registry, options.shard, options.shards, options.scheduler
+        )
 
     async def run(self) -> None:
         """Run until cancelled. Raises NotInstalled if the host lacks our kinds."""
@@ -204,10 +211,6 @@ class Process:
     def _drivers(self, role: Role, gate: asyncio.Event | None) -> Sequence[Driver]:
         """The role's loops, told of everything the cache holds by now."""
         drivers: list[Driver] = []
-        options = self._options
-        setting = Setting(
-            self.cache, self._clock, self.registry, options.shard, options.shards, options.scheduler
-        )
         counts = ControllerMetrics(self.registry, role.controllers)
         for controller in role.controllers:
             queue = self.queues[controller.name] = Queue(
@@ -225,7 +228,7 @@ class Process:
             )
             self._attach(driver, driver.kinds)
             drivers.append(driver)
-        for machine, kinds in role.machines(setting):
+        for machine, kinds in role.machines(self._setting):
             driver = MachineDriver(
                 machine, executor=self.executor, clock=self._clock, failed=self.metrics.failed, gate=gate
             )
@@ -263,17 +266,21 @@ class Process:
         readings = Readings(self.queues, self._objects, self.echo.lags_s, self._counters)
         self.registry.register(ReadingsCollector(readings, self._clock.monotonic))
 
-    def _pages(self) -> dict[str, KubeState]:
-        """The state of objects, filled by the leader of the role that serves it."""
-        role = next((role.name for role in self._roles if role.serves_state), None)
-        if role is None:
-            return {}
-        state = KubeState(
-            self.cache,
-            monotonic=self._clock.monotonic,
-            serving=lambda: role in self.status.leading,
-        )
-        return {KUBE_STATE_PATH: state}
+    def _pages(self) -> dict[str, Page]:
+        """The state of objects, filled by the leader of the role that serves it, and kubelets' containers."""
+        pages: dict[str, Page] = {}
+        monotonic = self._clock.monotonic
+        for role in self._roles:
+            if role.serves_state:
+                leads = partial(self.status.leading.__contains__, role.name)
+                pages[KUBE_STATE_PATH] = KubeState(self.cache, monotonic=monotonic, serving=leads)
+            if not role.shared:
+                pages[CADVISOR_PATH] = Cadvisor(self._usages, now=self._clock.now, monotonic=monotonic)
+        return pages
+
+    def _usages(self, now: float) -> Iterator[ContainerUsage]:
+        for tell in self._setting.usages:
+            yield from tell(now)
 
     def _objects(self) -> dict[str, int]:
         return {kind.name: len(self.cache.table_of(kind).records) for kind in self.cache.kinds}

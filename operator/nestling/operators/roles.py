@@ -3,8 +3,8 @@
 A role that is shared has one leader for all; the others (kubelets) are split into shards, each with a leader.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
@@ -58,6 +58,7 @@ from nestling.machinery.records.pool import NodePool
 from nestling.machinery.records.revisioned import ControllerRevision, DaemonSet, StatefulSet
 from nestling.machinery.records.service import EndpointSlice, Service
 from nestling.machinery.records.workload import Deployment, ReplicaSet, ReplicationController
+from nestling.machinery.usage import ContainerUsage
 from nestling.network import endpoint_slice, service
 from nestling.scheduler.configuration import Setup
 from nestling.scheduler.machine import SchedulerMachine
@@ -66,8 +67,11 @@ from nestling.scheduler.metrics import SchedulerMetrics
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a machine is born into: the process's cache, clock and metrics registry, its shard, and how pods
-    are placed if not by the default profile."""
+    """What a machine is born into: its process's cache, clock and metrics registry, its shard, and how pods
+    are placed if not by the default profile.
+
+    Kubelets put into `usages` whom to ask what their containers use.
+    """
 
     cache: Cache
     clock: Clock
@@ -75,6 +79,9 @@ class Setting:
     shard: int = 0
     shards: int = 1
     scheduler: Setup | None = None
+    usages: list[Callable[[float], Iterable[ContainerUsage]]] = field(
+        default_factory=list[Callable[[float], Iterable[ContainerUsage]]]
+    )
 
 
 Machines = Callable[[Setting], Sequence[tuple[Machine, Sequence[Kind]]]]
@@ -110,6 +117,7 @@ def _kubelet(setting: Setting) -> Sequence[tuple[Machine, Sequence[Kind]]]:
         metrics=KubeletMetrics(setting.registry),
         stopwatch=setting.clock.monotonic,
     )
+    setting.usages.append(machine.usages)
     return [(machine, (POD, NODE, LEASE, CLUSTER))]
 
 

@@ -187,7 +187,23 @@ def test_usage_follows_its_curve() -> None:
     assert runtime.stats(container, 0, 5).memory_bytes == 64 * 2**20
     asks = {"name": "main", "resources": {"requests": {"cpu": "1", "memory": "100Mi"}}}
     plain = Container(uid="u", spec=asks, annotations={})  # type: ignore[arg-type]  # a plain string will do
-    assert runtime.stats(plain, 0, 5) == Usage(100, 10 * 2**20)
+    assert runtime.stats(plain, 0, 5) == Usage(100, 10 * 2**20, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("curve", "ran_for", "seconds"),
+    [
+        pytest.param("100m", 0, 0.0, id="just started"),
+        pytest.param("100m", 30, 3.0, id="level"),
+        pytest.param("10s=100m,20s=300m", 10, 1.0, id="before the first point it is level"),
+        pytest.param("10s=100m,20s=300m", 15, 1.75, id="half-way up the slope"),
+        pytest.param("10s=100m,20s=300m", 30, 6.0, id="after the last point it is level"),
+    ],
+)
+def test_total_of_cpu_is_the_area_below_its_curve(curve: str, ran_for: float, seconds: float) -> None:
+    annotations = {"sim.nestling.dev/cpu": curve}
+    container = Container(uid="u", spec={"name": "main"}, annotations=annotations)  # type: ignore[arg-type]  # a plain string will do
+    assert Simulated().stats(container, 0, ran_for).cpu_seconds == pytest.approx(seconds)
 
 
 JSON = st.recursive(

@@ -18,6 +18,7 @@ from embedded_server import EmbeddedServer, embedded_server
 from nestling.api.crds import load_crds
 from nestling.api.kinds import NODE_POOL, POD, Kind
 from nestling.machinery.login import log_in
+from nestling.monitoring import cadvisor
 from nestling.monitoring.kube_state.page import PATH
 from nestling.operators.process import Options, Process
 from nestling.operators.roles import ROLES, Role
@@ -123,16 +124,21 @@ async def test_every_family_of_a_process_keeps_the_rules(tmp_path: Path) -> None
                 return phases == {(): 1}
 
             await until(running)
-            pages = [Scrape(await text_of(url + path)) for path in ("/metrics", PATH)]
+            pages = [Scrape(await text_of(url + path)) for path in ("/metrics", PATH, cadvisor.PATH)]
 
-    own, state = (page.families for page in pages)
-    assert not own.keys() & state.keys(), "a family on two pages"
+    own, state, containers = (page.families for page in pages)
+    assert not own.keys() & state.keys() & containers.keys(), "a family on two pages"
+    assert pages[2].values(
+        "container_cpu_usage_seconds_total", "cluster", "namespace", "pod", "container"
+    ) == {(CLUSTER, "shop", "web", "main"): 0}
     assert {"scheduler_schedule_attempts", "kubelet_running_pods", "workqueue_depth"} <= own.keys()
     for total in ("watch_events", "watch_restarts", "ghosts", "events_written", "events_dropped"):
         assert own[f"nestling_{total}"].type == "counter"
     assert pages[0].values("nestling_watch_events_total")[()] > 0
     faults = {
-        family.name: found for family in (*own.values(), *state.values()) if (found := faults_of(family))
+        family.name: found
+        for family in (*own.values(), *state.values(), *containers.values())
+        if (found := faults_of(family))
     }
     assert faults == {}
 

@@ -73,10 +73,11 @@ class Executed:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a container uses at one moment."""
+    """What a container uses at one moment; `cpu_seconds` is the total since its start."""
 
     cpu_milli: float = 0.0
     memory_bytes: int = 0
+    cpu_seconds: float = 0.0
 
 
 class Runtime(Protocol):

@@ -7,6 +7,7 @@ exist.
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -119,9 +120,11 @@ class Simulated:
         """The scripted curves at this moment; a tenth of the requests where nothing is scripted."""
         script = _script(container)
         requests = (container.spec.get("resources") or {}).get("requests") or {}
+        cpu = _tenth(requests.get("cpu"), 1000)
         return Usage(
-            _at(script.cpu, ran_for, _tenth(requests.get("cpu"), 1000)),
+            _at(script.cpu, ran_for, cpu),
             int(_at(script.memory, ran_for, _tenth(requests.get("memory"), 1))),
+            _until(script.cpu, ran_for, cpu) / 1000,
         )
 
     def complaints(self, container: Container) -> Iterable[str]:
@@ -214,6 +217,15 @@ def _at(curve: Curve, when: float, default: float) -> float:
             return before[1] + (after[1] - before[1]) * share
         before = after
     return before[1]
+
+
+def _until(curve: Curve, when: float, default: float) -> float:
+    """The area below the curve from 0 to `when`."""
+    corners = [0.0, *(at for at, _ in curve if 0.0 < at < when), when]
+    return sum(
+        (_at(curve, after, default) + _at(curve, before, default)) / 2 * (after - before)
+        for before, after in itertools.pairwise(corners)
+    )
 
 
 def _tenth(amount: object, scale: int) -> float:
