@@ -59,8 +59,12 @@ def test_the_shop_runs_on_the_example_cluster_and_trouble_stays_trouble() -> Non
             if pod["metadata"]["name"].startswith("recommendations-")
         }
     shop = {name: status for name, status in shown.items() if name.endswith(".shop")}
+    done = {name for name in shop if name.startswith("import-")}
+    assert {shop.pop(name) for name in done} == {"Completed"}
+    assert len(done) == 6
     assert set(shop.values()) == {"Running"}
-    assert len(shop) == 26
+    assert Counter(name.partition("-")[0] for name in shop) >= Counter(ledger=3, agent=10)
+    assert len(shop) == 26 + 3 + 10
     assert accelerated <= {"accelerated-0", "accelerated-1"}
     assert shown.pop("too-large") == "Pending"
     [failing] = {status for name, status in shown.items() if name.startswith("crash-loop-")}

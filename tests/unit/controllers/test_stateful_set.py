@@ -382,6 +382,7 @@ def test_revision_and_status_come_before_the_first_pod() -> None:
         "collisionCount": 0,
         "observedGeneration": 1,
         "selector": "app=web",
+        "display": {"ready": "0/2"},
     }
 
 

@@ -15,6 +15,10 @@ from nestling.api.kinds import BY_PLURAL, VIRTUAL_KINDS
 
 ROOT: Final = Path(__file__).parents[3]
 DOCS: Final = ROOT / "docs"
+# What decides or acts on fields; the schemas and the embedded API server only carry them.
+LOOPS: Final = ("scheduler", "controllers", "kubelet", "network", "machinery", "monitoring")
+# Parsed in `api`, for all who select.
+PARSED_ELSEWHERE: Final = re.compile(r"\.(matchExpressions|matchFields)$")
 LINK: Final = re.compile(r"\]\((?!https?://)([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -65,6 +69,30 @@ def test_gaps_name_fields_that_exist() -> None:
         if field not in paths[kind]
     ]
     assert missing == []
+
+
+def _named_in_loops() -> set[str]:
+    source = "".join(
+        path.read_text(encoding="utf-8")
+        for package in LOOPS
+        for path in (ROOT / "operator" / "nestling" / package).rglob("*.py")
+    )
+    return set(re.findall(r"[\"']([A-Za-z]+)[\"']", source))
+
+
+def test_a_field_that_no_loop_names_is_told_to_be_without_effect() -> None:
+    named = _named_in_loops()
+    untold: list[str] = []
+    for plural, crd in crds().items():
+        kind = BY_PLURAL[plural]
+        found = generate.gaps().get(kind.name, ())
+        for path, _ in generate.fields_of(crd):
+            of_a_template = ".metadata." in path or ("emplate" in path and kind.name != "VirtualNodePool")
+            if path.startswith("status") or of_a_template or PARSED_ELSEWHERE.search(path):
+                continue
+            if path.rpartition(".")[2] not in named and not any(gap.covers(path) for gap in found):
+                untold.append(f"{kind.name}: {path}")
+    assert untold == []
 
 
 def test_compatibility_names_known_kinds_once() -> None:

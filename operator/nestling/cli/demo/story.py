@@ -1,5 +1,5 @@
-"""The story of the demo, scene by scene: nodes, an application, growth, a new image, a way back, a dead
-node, figures.
+"""The story of the demo, scene by scene: nodes, an application with all its workloads, growth, a new image, a
+way back, a dead node, figures.
 
 The same script on every host. It only does what a user could do with kubectl and `nestling`, and every
 table is read back from the API server after the fact.
@@ -10,7 +10,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import CLUSTER, DEPLOYMENT, NODE, NODE_POOL, POD, REPLICA_SET, SERVICE
+from nestling.api.kinds import (
+    CLUSTER,
+    CRON_JOB,
+    DAEMON_SET,
+    DEPLOYMENT,
+    JOB,
+    NODE,
+    NODE_POOL,
+    POD,
+    REPLICA_SET,
+    SERVICE,
+    STATEFUL_SET,
+    Kind,
+)
 from nestling.cli.demo.examples import IMPATIENCE
 from nestling.cli.demo.figures import process_figures, watch_burst, writes_by_kind
 from nestling.cli.demo.operator import OperatorProcess
@@ -23,6 +36,9 @@ FRONT_END: Final = "web.shop"
 FRONT_END_LABELS: Final = "app.kubernetes.io/name=web"
 BACK_END: Final = "catalog.shop"
 BACK_END_LABELS: Final = "app.kubernetes.io/name=catalog"
+LEDGER: Final = "ledger.shop"
+AGENT: Final = "agent.shop"
+IMPORT: Final = "import.shop"
 POD_COLUMNS: Final = ("Name", "Ready", "Status", "Restarts", "IP", "Node")
 
 
@@ -32,6 +48,7 @@ async def tell(
     """Play every scene in order. Raises Unsettled when the world does not do as it should."""
     await _nodes(stage, cluster)
     await _application(stage, shop)
+    await _in_order_everywhere_and_once(stage)
     await _growth(stage)
     await _rollout_and_back(stage)
     await _dead_node(stage)
@@ -55,6 +72,30 @@ async def _application(stage: Stage, shop: Sequence[JsonObject]) -> None:
     await stage.show(DEPLOYMENT)
     await stage.show(SERVICE)
     await stage.show(POD, rows=8, columns=POD_COLUMNS)
+
+
+async def _in_order_everywhere_and_once(stage: Stage) -> None:
+    stage.title("In order, on every machine, and once: a StatefulSet, a DaemonSet, a Job and a CronJob")
+    await stage.until(
+        "three ledgers are ready, one after the other", lambda: _figure(stage, STATEFUL_SET, LEDGER)
+    )
+    await stage.until("an agent is ready on every machine", lambda: _figure(stage, DAEMON_SET, AGENT))
+    await stage.until("each of six indexes has succeeded", lambda: _figure(stage, JOB, IMPORT))
+    for kind in (STATEFUL_SET, DAEMON_SET, JOB, CRON_JOB):
+        await stage.show(kind)
+    await stage.show(POD, selector="app.kubernetes.io/name=ledger", columns=POD_COLUMNS)
+
+
+async def _figure(stage: Stage, kind: Kind, name: str) -> str:
+    """What the object lacks until it is as it should be, or an empty text."""
+    found = await stage.client.get(kind, stage.cluster, name)
+    spec, status = found["spec"], found.get("status") or {}
+    have, want = {
+        STATEFUL_SET: (status.get("readyReplicas"), spec.get("replicas")),
+        DAEMON_SET: (status.get("numberReady"), status.get("desiredNumberScheduled")),
+        JOB: (status.get("succeeded"), spec.get("completions")),
+    }[kind]
+    return "" if have and have == want else f"{name} has {have or 0} of {want or 'some'}"
 
 
 async def _growth(stage: Stage) -> None:
@@ -197,7 +238,14 @@ async def _pods_on(stage: Stage, node: str) -> list[JsonObject]:
 
 
 async def _not_given_up(stage: Stage, node: str) -> str:
-    left = [pod for pod in await _pods_on(stage, node) if not pod["metadata"].get("deletionTimestamp")]
+    # A DaemonSet's pod stays with its machine, and a Job's that has succeeded has nothing left to move.
+    left = [
+        pod
+        for pod in await _pods_on(stage, node)
+        if not pod["metadata"].get("deletionTimestamp")
+        and (pod.get("status") or {}).get("phase") != "Succeeded"
+        and all(owner["kind"] != DAEMON_SET.name for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
     return f"{len(left)} pods still count there" if left else ""
 
 

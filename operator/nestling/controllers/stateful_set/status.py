@@ -34,4 +34,5 @@ def status_of(look: Look, *, outgoing: int = 0) -> JsonObject:
         "collisionCount": look.collisions,
         "observedGeneration": sts.generation,
         "selector": selector_text(sts.selector),
+        "display": {"ready": f"{len(ready)}/{sts.replicas}"},
     }
