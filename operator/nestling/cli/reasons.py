@@ -31,7 +31,6 @@ BY_KIND: Final[Mapping[str, str]] = {
     "ClusterRole": _HOST_RBAC,
     "ClusterRoleBinding": _HOST_RBAC,
     "ServiceAccount": "pods may name any service account; none has to exist",
-    "HorizontalPodAutoscaler": NOT_YET,
     "LimitRange": NOT_YET,
     "ResourceQuota": NOT_YET,
     "PodTemplate": "nothing reads it; put the template into a workload",

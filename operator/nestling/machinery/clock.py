@@ -6,7 +6,9 @@ simulation can run it faster than life.
 
 import time
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -75,7 +77,7 @@ def seconds_of(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def seconds_or(text: object, otherwise: float) -> float:
+def seconds_or(text: object, otherwise: T) -> float | T:
     """Seconds since 1970 of a time that somebody else wrote, or `otherwise` if it is none."""
     try:
         return seconds_of(str(text)) if text else otherwise

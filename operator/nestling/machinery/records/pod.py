@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import POD, Kind
-from nestling.machinery.clock import seconds_of
+from nestling.machinery.clock import seconds_or
 from nestling.machinery.records.base import Record, condition
 
 # The kubelet has containers to stop before the object may go; the bind write adds it, the kubelet drops it.
@@ -92,14 +92,14 @@ class Pod(Record):
             phase=status.get("phase") or "",
             ip=status.get("podIP") or "",
             ready=is_ready,
-            ready_at=seconds_of(ready["lastTransitionTime"]) if ready and is_ready else 0.0,
+            ready_at=seconds_or(ready.get("lastTransitionTime"), 0.0) if ready and is_ready else 0.0,
             restarts=sum(c.get("restartCount", 0) for c in status.get("containerStatuses") or ()),
             init_restarts=sum(c.get("restartCount", 0) for c in status.get("initContainerStatuses") or ()),
             completion_index=_index(notes.get(COMPLETION_INDEX)),
             gated=bool(spec.get("schedulingGates")),
             priority=spec.get("priority") or 0,
             deletion_cost=_integer(notes.get(DELETION_COST, "0")),
-            started_at=seconds_of(started) if (started := status.get("startTime")) else None,
+            started_at=seconds_or(status.get("startTime"), None),
             nominated_node=status.get("nominatedNodeName") or "",
             applied=applied,
         )
