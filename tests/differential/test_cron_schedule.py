@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 import pytest
 
-from nestling.controllers.cron_job.schedule import Unparseable, parse
+from nestling.api.schedule import Unparseable, parse
 from nestling.host.paths import cache_home
 
 pytestmark = pytest.mark.differential

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from nestling.api.schedule import UnknownZone, Unparseable, parse
 from nestling.controllers.cron_job.missed import Impossible, Missed, missed, next_look
-from nestling.controllers.cron_job.schedule import UnknownZone, Unparseable, parse
 
 
 def at(text: str) -> float:

@@ -5,11 +5,14 @@ from builders import (
     NOW,
     a_budget,
     a_condition,
+    a_cron_job,
     a_daemon_set,
     a_deployment,
+    a_job,
     a_node,
     a_pod,
     a_replica_set,
+    a_replication_controller,
     a_service,
     a_stateful_set,
     an_autoscaler,
@@ -156,6 +159,17 @@ def small_world() -> list[JsonObject]:
             "terminatingReplicas": 1,
         },
     )
+    cron_job = a_cron_job(
+        "report",
+        namespace="shop",
+        schedule="30 4 * * 1-5",
+        spec={"timeZone": "Europe/Berlin", "concurrencyPolicy": "Forbid", "startingDeadlineSeconds": 600},
+        status={
+            "active": [{"name": "report-1.shop"}, {"name": "report-2.shop"}],
+            "lastScheduleTime": START,
+            "lastSuccessfulTime": END,
+        },
+    )
     return [
         an_object(NAMESPACE, "shop", status={"phase": "Active"}),
         a_node(
@@ -172,6 +186,46 @@ def small_world() -> list[JsonObject]:
         deployment,
         a_deployment("leaving", namespace="shop", strategy={"type": "Recreate"}, deleting_at=NOW + 30),
         replica_set,
+        a_replication_controller(
+            "old",
+            namespace="shop",
+            replicas=5,
+            status={
+                "observedGeneration": 1,
+                "replicas": 4,
+                "fullyLabeledReplicas": 3,
+                "readyReplicas": 2,
+                "availableReplicas": 1,
+            },
+        ),
+        cron_job,
+        a_cron_job("paused", namespace="shop", spec={"suspend": True}),
+        a_job(
+            "report-1",
+            namespace="shop",
+            owner=cron_job,
+            spec={"parallelism": 2, "completions": 5, "activeDeadlineSeconds": 900},
+            status={
+                "active": 0,
+                "succeeded": 5,
+                "failed": 1,
+                "startTime": START,
+                "completionTime": END,
+                "conditions": [a_condition("SuccessCriteriaMet"), a_condition("Complete")],
+            },
+        ),
+        a_job(
+            "report-2",
+            namespace="shop",
+            owner=cron_job,
+            spec={"completions": None},
+            status={
+                "failed": 7,
+                "startTime": START,
+                "conditions": [a_condition("Failed", reason="BackoffLimitExceeded")],
+            },
+        ),
+        a_job("by-hand", namespace="shop", status={"active": 1, "startTime": START}),
         a_daemon_set(
             "agent",
             namespace="shop",

@@ -20,6 +20,9 @@ HPA = "namespace horizontalpodautoscaler"
 BUDGET = "namespace poddisruptionbudget"
 STATEFUL_SET = "namespace statefulset"
 DAEMON_SET = "namespace daemonset"
+CONTROLLER = "namespace replicationcontroller"
+JOB = "namespace job_name"
+CRON_JOB = "namespace cronjob"
 SERVICE = "namespace service uid"
 OWNER = "owner_kind owner_name owner_is_controller"
 AMOUNT = f"{CONTAINER} node resource unit"
@@ -148,6 +151,36 @@ STOCK = {
     "kube_daemonset_status_number_unavailable": DAEMON_SET,
     "kube_daemonset_status_observed_generation": DAEMON_SET,
     "kube_daemonset_status_updated_number_scheduled": DAEMON_SET,
+    "kube_replicationcontroller_created": CONTROLLER,
+    "kube_replicationcontroller_metadata_generation": CONTROLLER,
+    "kube_replicationcontroller_owner": f"{CONTROLLER} {OWNER}",
+    "kube_replicationcontroller_spec_replicas": CONTROLLER,
+    "kube_replicationcontroller_status_available_replicas": CONTROLLER,
+    "kube_replicationcontroller_status_fully_labeled_replicas": CONTROLLER,
+    "kube_replicationcontroller_status_observed_generation": CONTROLLER,
+    "kube_replicationcontroller_status_ready_replicas": CONTROLLER,
+    "kube_replicationcontroller_status_replicas": CONTROLLER,
+    "kube_job_complete": f"{JOB} condition",
+    "kube_job_created": JOB,
+    "kube_job_failed": f"{JOB} condition",
+    "kube_job_info": JOB,
+    "kube_job_owner": f"{JOB} {OWNER}",
+    "kube_job_spec_active_deadline_seconds": JOB,
+    "kube_job_spec_completions": JOB,
+    "kube_job_spec_parallelism": JOB,
+    "kube_job_status_active": JOB,
+    "kube_job_status_completion_time": JOB,
+    "kube_job_status_failed": f"{JOB} reason",
+    "kube_job_status_start_time": JOB,
+    "kube_job_status_succeeded": JOB,
+    "kube_cronjob_created": CRON_JOB,
+    "kube_cronjob_info": f"{CRON_JOB} schedule concurrency_policy timezone",
+    "kube_cronjob_next_schedule_time": CRON_JOB,
+    "kube_cronjob_spec_starting_deadline_seconds": CRON_JOB,
+    "kube_cronjob_spec_suspend": CRON_JOB,
+    "kube_cronjob_status_active": CRON_JOB,
+    "kube_cronjob_status_last_schedule_time": CRON_JOB,
+    "kube_cronjob_status_last_successful_time": CRON_JOB,
     "kube_service_created": SERVICE,
     "kube_service_info": f"{SERVICE} cluster_ip external_name external_traffic_policy load_balancer_ip",
     "kube_service_spec_external_ip": f"{SERVICE} external_ip",
@@ -168,6 +201,8 @@ LABEL_FAMILIES = {
         "service",
         "poddisruptionbudget",
         "horizontalpodautoscaler",
+        "job",
+        "cronjob",
     )
 }
 OWN = {"nestling_kube_state_unreadable_objects"}

@@ -1,6 +1,7 @@
 """The values of `kube_*` series, object by object."""
 
 import copy
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 from builders import (
     NOW,
     a_condition,
+    a_cron_job,
     a_daemon_set,
     a_deployment,
+    a_job,
     a_node,
     a_pod,
     a_replica_set,
+    a_replication_controller,
     a_service,
     a_stateful_set,
     an_object,
@@ -176,6 +180,136 @@ def test_fence_posts_are_numbers_of_pods(value: int | str, total: int, *, round_
 
 
 @pytest.mark.parametrize(
+    ("failed", "conditions", "found"),
+    [
+        pytest.param(0, [], {"": 0}, id="none"),
+        pytest.param(2, [], {"": 2}, id="the Job goes on"),
+        pytest.param(2, [a_condition("Complete")], {"": 2}, id="the Job is complete all the same"),
+        pytest.param(
+            7,
+            [
+                a_condition("FailureTarget", reason="Evicted"),
+                a_condition("Failed", reason="DeadlineExceeded"),
+            ],
+            {"BackoffLimitExceeded": 0, "DeadlineExceeded": 1, "Evicted": 0},
+            id="a known reason takes the place of the number",
+        ),
+        pytest.param(
+            7,
+            [a_condition("Failed", reason="PodFailurePolicy")],
+            {"BackoffLimitExceeded": 0, "DeadlineExceeded": 0, "Evicted": 0, "": 7},
+            id="another reason",
+        ),
+        pytest.param(
+            0,
+            [a_condition("Failed", reason="DeadlineExceeded")],
+            {"": 0},
+            id="it failed without a failed pod",
+        ),
+    ],
+)
+def test_failed_pods_of_a_job_are_told_by_number_or_reason(
+    failed: int, conditions: list[JsonObject], found: dict[str, float]
+) -> None:
+    job = a_job(status={"failed": failed, "conditions": conditions})
+    values = scrape_of(job).values("kube_job_status_failed", "reason")
+    assert {reason: value for (reason,), value in values.items()} == found
+
+
+@pytest.mark.parametrize(
+    ("conditions", "complete", "failed"),
+    [
+        pytest.param([], None, None, id="none"),
+        pytest.param([a_condition("SuccessCriteriaMet")], None, None, id="not yet"),
+        pytest.param([a_condition("Complete")], "true", None, id="complete"),
+        pytest.param([a_condition("Failed")], None, "true", id="failed"),
+        pytest.param([a_condition("Failed", "False")], None, "false", id="somebody says it did not"),
+    ],
+)
+def test_the_end_of_a_job_has_one_series_per_status(
+    conditions: list[JsonObject], complete: str | None, failed: str | None
+) -> None:
+    found = scrape_of(a_job(status={"conditions": conditions}))
+    for name, current in (("complete", complete), ("failed", failed)):
+        wanted = {(state,): float(state == current) for state in ("true", "false", "unknown")}
+        assert found.values(f"kube_job_{name}", "condition") == (wanted if current else {})
+
+
+@pytest.mark.parametrize(
+    ("spec", "completions"),
+    [
+        pytest.param({"completions": 5}, {(): 5}, id="a number"),
+        pytest.param({"completions": None, "parallelism": None}, {(): 1}, id="the default"),
+        pytest.param({"completions": None, "parallelism": 3}, {}, id="a queue of work"),
+    ],
+)
+def test_completions_are_those_that_an_api_server_stores(
+    spec: JsonObject, completions: dict[tuple[str, ...], float]
+) -> None:
+    assert scrape_of(a_job(spec=spec)).values("kube_job_spec_completions") == completions
+
+
+def moment(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "more", "found"),
+    [
+        pytest.param("0 6 * * *", {}, "2027-01-10T06:00:00+00:00", id="after its creation"),
+        pytest.param(
+            "0 6 * * *",
+            {"status": {"lastScheduleTime": "2027-03-01T06:00:00Z"}},
+            "2027-03-02T06:00:00+00:00",
+            id="after its last Job",
+        ),
+        pytest.param(
+            "0 6 * * *",
+            {"spec": {"timeZone": "Asia/Tokyo"}},
+            "2027-01-10T06:00:00+09:00",
+            id="in its zone",
+        ),
+        pytest.param("@every 90s", {}, "2027-01-09T12:01:30+00:00", id="at a distance"),
+        pytest.param("0 6 * * *", {"spec": {"suspend": True}}, None, id="suspended"),
+        pytest.param("0 0 30 2 *", {}, None, id="never"),
+        pytest.param("now and then", {}, None, id="no schedule"),
+        pytest.param("0 6 * * *", {"spec": {"timeZone": "Mars/Olympus"}}, None, id="no zone"),
+    ],
+)
+def test_the_next_moment_of_a_cron_job_follows_the_last(
+    schedule: str, more: dict[str, Any], found: str | None
+) -> None:
+    scrape = scrape_of(
+        a_cron_job("tick", schedule=schedule, created_at=moment("2027-01-09T12:00:00+00:00"), **more)
+    )
+    wanted = {("tick",): moment(found)} if found else {}
+    assert scrape.values("kube_cronjob_next_schedule_time", "cronjob") == wanted
+    assert scrape.values("nestling_kube_state_unreadable_objects", "kind") == {}
+    assert set(scrape.values("kube_cronjob_info", "schedule")) == {(schedule,)}
+
+
+@pytest.mark.parametrize(
+    ("spec", "zone"),
+    [
+        pytest.param({}, "local", id="none"),
+        pytest.param({"timeZone": "Europe/Berlin"}, "Europe/Berlin", id="one"),
+    ],
+)
+def test_a_cron_job_without_a_zone_is_local(spec: JsonObject, zone: str) -> None:
+    assert set(scrape_of(a_cron_job(spec=spec)).values("kube_cronjob_info", "timezone")) == {(zone,)}
+
+
+def test_a_job_is_owned_by_the_cron_job_that_made_it() -> None:
+    cron_job = a_cron_job("report", namespace="shop")
+    found = scrape_of(a_job("report-1", namespace="shop", owner=cron_job), a_job("by-hand"))
+    by = ("job_name", "owner_kind", "owner_name", "owner_is_controller")
+    assert set(found.values("kube_job_owner", *by)) == {
+        ("report-1", "CronJob", "report", "true"),
+        ("by-hand", "", "", ""),
+    }
+
+
+@pytest.mark.parametrize(
     ("allowed", "found"),
     [
         pytest.param([], [], id="none"),
@@ -210,6 +344,7 @@ def test_labels_are_shown_as_far_as_they_are_allowed(
         pytest.param(
             a_stateful_set("x", namespace="shop"), "statefulset", {"namespace": "shop"}, id="statefulset"
         ),
+        pytest.param(a_cron_job("x", namespace="shop"), "cronjob", {"namespace": "shop"}, id="cronjob"),
         pytest.param(
             a_service("x", namespace="shop"), "service", {"namespace": "shop", "uid": "u"}, id="service"
         ),
@@ -225,6 +360,22 @@ def test_allowed_labels_stand_beside_the_name_of_their_object(
     name = f"kube_{family}_labels"
     wanted = {"cluster": "team-a", family: "x", "label_app": "web", **names}
     assert [dict(labels) for found_name, labels in found if found_name == name] == [wanted]
+
+
+def test_labels_of_a_job_stand_beside_its_name() -> None:
+    job = a_job("pi", namespace="shop", labels={"app": "web"})
+    found = scrape_of(job, allowed_labels={"jobs": ["app"]})
+    assert set(found.values("kube_job_labels", "namespace", "job_name", "label_app")) == {
+        ("shop", "pi", "web")
+    }
+
+
+def test_a_kind_without_a_family_of_labels_shows_none() -> None:
+    allowed = {"replicationcontrollers": ["*"]}
+    labelled = a_replication_controller(labels={"app": "web"})
+    found = scrape_of(labelled, allowed_labels=allowed)
+    assert found.series == scrape_of(labelled).series
+    assert found.values("nestling_kube_state_unreadable_objects", "kind") == {}
 
 
 def test_odd_values_are_escaped() -> None:

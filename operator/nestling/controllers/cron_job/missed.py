@@ -8,7 +8,7 @@ Source: Kubernetes 1.37, pkg/controller/cronjob/utils.go (mostRecentScheduleTime
 from dataclasses import dataclass
 from typing import Final
 
-from nestling.controllers.cron_job.schedule import Schedule
+from nestling.api.schedule import Schedule
 from nestling.machinery.records.job import CronJob
 
 # More than so many are told of: perhaps a clock is wrong.

@@ -12,10 +12,10 @@ from typing import Final, cast
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import CRON_JOB, JOB
+from nestling.api.schedule import Schedule, UnknownZone, Unparseable, parse, zone_of
 from nestling.controllers.cron_job import events
 from nestling.controllers.cron_job.active import Account, key_for
 from nestling.controllers.cron_job.missed import MANY, Impossible, missed, next_look, since_when
-from nestling.controllers.cron_job.schedule import Schedule, UnknownZone, Unparseable, parse, zone_of
 from nestling.machinery.cache import Change
 from nestling.machinery.controller import Controller, Route, owner_key
 from nestling.machinery.measure import Measure, Metric, Tally

@@ -17,12 +17,15 @@ from nestling.monitoring.gzip_parts import Part
 from nestling.monitoring.kube_state import (
     autoscaler,
     budget,
+    cron_job,
     daemon_set,
     deployment,
+    job,
     namespace,
     node,
     pod,
     replica_set,
+    replication_controller,
     service,
     stateful_set,
 )
@@ -42,16 +45,19 @@ UNREADABLE: Final = Family(
     ("cluster", "kind"),
 )
 
-# Jobs and CronJobs join with their controllers, each with a
-# module of its own: series of objects that nobody acts upon would only raise alarms.
+# Kinds that a controller or a kubelet acts upon, in the order of the page: series of objects that nobody
+# looks after would only raise alarms.
 EXPORTERS: Final[tuple[Exporter, ...]] = (
     namespace.EXPORTER,
     node.EXPORTER,
     pod.EXPORTER,
     replica_set.EXPORTER,
+    replication_controller.EXPORTER,
     deployment.EXPORTER,
     stateful_set.EXPORTER,
     daemon_set.EXPORTER,
+    job.EXPORTER,
+    cron_job.EXPORTER,
     service.EXPORTER,
     budget.EXPORTER,
     autoscaler.EXPORTER,
@@ -61,8 +67,10 @@ FAMILIES: Final[tuple[Family, ...]] = (
     UNREADABLE,
 )
 LABELS: Final[Mapping[type[Record], Family]] = {
-    exporter.record: next(family for family in exporter.families if family.name.endswith("_labels"))
+    exporter.record: family
     for exporter in EXPORTERS
+    for family in exporter.families
+    if family.name.endswith("_labels")
 }
 
 
@@ -137,8 +145,8 @@ class KubeState:
     def _write(self, exporter: Exporter, record: Record, page: Page) -> None:
         exporter.write(record, page)
         allowed = self._allowed.get(record.KIND.plural.removeprefix("virtual"))
-        if allowed:
-            family = LABELS[exporter.record]
+        family = LABELS.get(exporter.record)
+        if allowed and family:
             key = record.key
             names = {"cluster": key.cluster, "namespace": key.namespace or key.name, "uid": record.uid}
             who = identity_of(family.identity, *(names.get(label, key.name) for label in family.identity))
