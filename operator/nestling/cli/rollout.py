@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
+from typer.core import TyperCommand
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import DEPLOYMENT
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 RESTARTED_AT: Final = "kubectl.kubernetes.io/restartedAt"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 POLL_S: Final = 0.5
+_TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE: Final = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
 app: Final = typer.Typer(name="rollout", help="Look at, stop and take back rollouts.", no_args_is_help=True)
 WorkloadsArgument = Annotated[
@@ -44,7 +47,31 @@ def rollout_group() -> None:
     """Look at, stop and take back rollouts."""
 
 
-@app.command("status")
+class _StatusCommand(TyperCommand):
+    """A command whose `--watch` may carry its value, as kubectl's does: `--watch=false`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments; nothing behind `--` is an option."""
+        end = args.index("--") if "--" in args else len(args)
+        return super().parse_args(ctx, [*map(_plain_watch, args[:end]), *args[end:]])
+
+
+def _plain_watch(argument: str) -> str:
+    name, equals, value = argument.partition("=")
+    if not equals or name not in {"--watch", "-w"}:
+        return argument
+    if value in _TRUE:
+        return "--watch"
+    if value in _FALSE:
+        return "--no-watch"
+    raise Problem(
+        f'"{value}" is no value of {name}',
+        next_step=f"write {name}=true or {name}=false",
+        exit_code=exit_codes.USAGE,
+    )
+
+
+@app.command("status", cls=_StatusCommand)
 def status(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
@@ -135,24 +162,30 @@ def undo(
 
     async def change(client: "Client", space: str, wanted: Workload) -> str:
         found = await _get(client, space, wanted)
-        if LAST_APPLIED in (found["metadata"].get("annotations") or {}):
-            output.warn(
-                f"resource {wanted.kind.plural}/{wanted.name} was previously managed with 'kubectl apply'. "
-                f"Rolling back will not update the {LAST_APPLIED} annotation, which may cause unexpected "
-                "behavior on future 'kubectl apply' operations. Consider using 'kubectl apply' with your "
-                "previous configuration file instead."
-            )
         history = await _revisions(client, space, wanted, found)
         to = rollout_history.target(wanted.kind, found, history, to_revision)
         if dry_run:
+            _warn_of_last_applied(wanted, found)
             return "\n".join((*rollout_history.described(to.template), "(dry run)"))
         patch = rollout_history.undo(wanted.kind, found, to)
         if patch is None:
             return rollout_history.SKIPPED.format(to_revision)
         await _patch(client, space, wanted, found, patch)
+        _warn_of_last_applied(wanted, found)
         return rollout_history.DONE
 
     _each(workload, change, namespace, kubeconfig=kubeconfig, context=context)
+
+
+def _warn_of_last_applied(wanted: Workload, found: JsonObject) -> None:
+    """What `kubectl apply` will make of it; only for an undo that comes about (kubectl says it first)."""
+    if LAST_APPLIED in (found["metadata"].get("annotations") or {}):
+        output.warn(
+            f"resource {wanted.kind.plural}/{wanted.name} was previously managed with 'kubectl apply'. "
+            f"Rolling back will not update the {LAST_APPLIED} annotation, which may cause unexpected "
+            "behavior on future 'kubectl apply' operations. Consider using 'kubectl apply' with your "
+            "previous configuration file instead."
+        )
 
 
 @app.command("restart")

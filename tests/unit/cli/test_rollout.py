@@ -305,6 +305,25 @@ def test_undo_brings_template_and_annotations_back(deployment: EmbeddedServer) -
     assert (missing.code, missing.err) == (1, "Error: unable to find specified revision 7 in history\n")
 
 
+def test_undo_warns_of_kubectl_apply_only_when_it_comes_about(deployment: EmbeddedServer) -> None:
+    path, words = DEPLOYMENT.path("team-a", "web"), "was previously managed with 'kubectl apply'"
+
+    def edit(patch: JsonObject) -> None:
+        done = deployment.request("PATCH", path, patch, content_type="application/merge-patch+json")
+        assert done[0] == 200, done
+
+    applied = {"kubectl.kubernetes.io/last-applied-configuration": "{}"}
+    edit({"metadata": {"annotations": applied}, "spec": {"paused": True}})
+    held = typed("rollout", "undo", "deployment/web")
+    assert (held.code, words in held.err) == (1, False)
+    edit({"spec": {"paused": None}})
+    missing = typed("rollout", "undo", "deployment/web", "--to-revision", "99")
+    assert missing.err == "Error: unable to find specified revision 99 in history\n"
+    done = typed("rollout", "undo", "deployment/web")
+    assert (done.code, done.out) == (0, "virtualdeployment.nestling.dev/web rolled back\n")
+    assert words in done.err
+
+
 def test_pause_resume_and_restart(deployment: EmbeddedServer) -> None:
     assert typed("rollout", "pause", "deployment/web").out == "virtualdeployment.nestling.dev/web paused\n"
     assert get(deployment, DEPLOYMENT)["spec"]["paused"] is True
@@ -326,9 +345,11 @@ def test_pause_resume_and_restart(deployment: EmbeddedServer) -> None:
 @pytest.mark.usefixtures("deployment")
 def test_status_says_how_far_it_is_and_gives_up_in_time() -> None:
     waiting = "Waiting for deployment spec update to be observed...\n"
-    assert typed("rollout", "status", "deployment/web", "--no-watch").out == waiting
-    done = typed("rollout", "status", "deployment/web", "--timeout", "1s")
-    assert (done.code, done.out, done.err) == (1, waiting, "Error: timed out waiting for the condition\n")
+    for once in ("--no-watch", "--watch=false", "-w=False"):
+        assert typed("rollout", "status", "deployment/web", once).out == waiting
+    for wait in ((), ("--watch",), ("-w",), ("--watch=true",)):
+        done = typed("rollout", "status", *wait, "deployment/web", "--timeout", "0.1s")
+        assert (done.code, done.out, done.err) == (1, waiting, "Error: timed out waiting for the condition\n")
 
 
 @pytest.mark.parametrize(
@@ -336,6 +357,12 @@ def test_status_says_how_far_it_is_and_gives_up_in_time() -> None:
     [
         pytest.param(
             ["status", "deployment/none"], 3, "there is no Deployment none in host namespace", id="absent"
+        ),
+        pytest.param(
+            ["status", "deployment/web", "--watch=never"],
+            2,
+            '"never" is no value of --watch; write --watch=true or --watch=false',
+            id="watch",
         ),
         pytest.param(["status", "pod/web"], 2, '"pod" is nothing that is rolled out', id="kind"),
         pytest.param(["status", "deployment"], 2, "which deployment is not said", id="no name"),
