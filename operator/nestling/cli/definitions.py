@@ -30,10 +30,15 @@ _AT_ONCE: Final = 4  # a server compiles the rules of each: more at once only qu
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What became of one definition."""
+    """What became of one definition, or of the host namespace (`namespace/NAME`)."""
 
     name: str
     outcome: Outcome
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether this is the host namespace, which is none of our kinds."""
+        return self.name.startswith("namespace/")
 
 
 @cache

@@ -58,12 +58,15 @@ def install(
     started = time.monotonic()
     applied = session.with_host(work, kubeconfig=kubeconfig, context=context)
     _print(applied, form, headers=not no_headers)
-    changed = sum(one.outcome != "unchanged" for one in applied)
+    ours = [one for one in applied if not one.is_namespace]
+    changed = sum(one.outcome != "unchanged" for one in ours)
     took = f"{time.monotonic() - started:.1f} s"
     if dry_run:
-        output.say(f"{changed} of {len(applied)} would change; nothing was written")
+        made = any(one.is_namespace and one.outcome == "created" for one in applied)
+        also = f", and host namespace {namespace} would be created" if made else ""
+        output.say(f"{changed} of {len(ours)} kinds would change{also}; nothing was written")
     elif form in {Format.TABLE, Format.WIDE}:
-        output.say(f"Nestling's kinds are served ({changed} of {len(applied)} changed, {took})")
+        output.say(f"Nestling's kinds are served ({changed} of {len(ours)} changed, {took})")
 
 
 async def install_on(
@@ -116,7 +119,7 @@ async def _namespace(client: "Client", name: str, *, create: bool, dry_run: bool
 
 
 def _print(applied: "list[Applied]", form: Format, *, headers: bool) -> None:
-    rows = [(*_named(one.name), one.outcome) for one in applied]
+    rows = [(*_named(one), one.outcome) for one in applied]
     match form:
         case Format.JSON | Format.YAML:
             items = [{"kind": kind, "name": name, "result": outcome} for kind, name, outcome in rows]
@@ -129,6 +132,7 @@ def _print(applied: "list[Applied]", form: Format, *, headers: bool) -> None:
             output.show_table(COLUMNS, table, headers=headers)
 
 
-def _named(name: str) -> tuple[str, str]:
-    kind, slash, rest = name.partition("/")
-    return ("Namespace", rest) if slash and kind == "namespace" else ("CustomResourceDefinition", name)
+def _named(one: "Applied") -> tuple[str, str]:
+    if one.is_namespace:
+        return "Namespace", one.name.removeprefix("namespace/")
+    return "CustomResourceDefinition", one.name

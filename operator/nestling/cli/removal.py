@@ -89,10 +89,10 @@ def kinds_of(live: Iterable[JsonObject]) -> list[Kind]:
     return sorted(found, key=lambda kind: rank.get(kind.plural, -1))
 
 
-async def count(client: Client, kinds: Sequence[Kind], spaces: Sequence[str]) -> Counter[str]:
+async def count(client: Client, kinds: Sequence[Kind], spaces: Sequence[str]) -> Counter[Kind]:
     """How many objects there are of each kind."""
     found = await _all(client, kinds, spaces)
-    return Counter({kind.plural: len(items) for kind, items in found.items() if items})
+    return Counter({kind: len(items) for kind, items in found.items() if items})
 
 
 async def remove_objects(

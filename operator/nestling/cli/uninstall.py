@@ -14,6 +14,7 @@ from nestling.cli.problem import Problem
 
 if TYPE_CHECKING:
     from nestling.api.json import JsonObject
+    from nestling.api.kinds import Kind
     from nestling.cli.removal import Report
     from nestling.machinery.client import Client
 
@@ -69,7 +70,7 @@ def uninstall(
             exit_code=exit_codes.USAGE,
         )
 
-    async def counts(client: "Client") -> Counter[str]:
+    async def counts(client: "Client") -> "Counter[Kind]":
         from nestling.cli import removal
 
         live = await _installed(client, needed=removes_kinds)
@@ -79,22 +80,24 @@ def uninstall(
         found = session.with_host(counts, kubeconfig=kubeconfig, context=context)
         _confirm(found, spaces, removes_kinds=removes_kinds)
 
-    async def work(client: "Client") -> "Report | None":
+    async def work(client: "Client") -> "tuple[Report, list[str]] | None":
         if if_terminating and not await _is_terminating(client, spaces[0]):
             return None
-        return await uninstall_from(
+        report = await uninstall_from(
             client, spaces=spaces, removes_kinds=removes_kinds, grace_s=grace, timeout_s=timeout
         )
+        return report, [await _fate(client, space) for space in spaces]
 
-    report = session.with_host(work, kubeconfig=kubeconfig, context=context)
-    if report is None:
+    done = session.with_host(work, kubeconfig=kubeconfig, context=context)
+    if done is None:
         output.say(f"host namespace {spaces[0]} is not being deleted: nothing was done")
         return
+    report, fates = done
     _print(report, form)
     if not report.complete:
         raise _unfinished(report, timeout)
     if form in {Format.TABLE, Format.WIDE}:
-        output.say(_summary(report, spaces))
+        output.say(_summary(report, fates))
 
 
 async def uninstall_from(
@@ -146,9 +149,25 @@ async def _is_terminating(client: "Client", namespace: str) -> bool:
     return bool(live["metadata"].get("deletionTimestamp"))
 
 
-def _confirm(found: Counter[str], spaces: Sequence[str], *, removes_kinds: bool) -> None:
+async def _fate(client: "Client", namespace: str) -> str:
+    """What becomes of a host namespace, as the summary says it."""
+    from nestling.machinery.errors import HostError, NotFound
+
+    try:
+        live = await client.call("GET", f"/api/v1/namespaces/{namespace}")
+    except NotFound:
+        return f"there is no host namespace {namespace}"
+    except HostError:  # who may not look; what was to be done is done
+        return f"nothing was done to the host namespace {namespace} itself"
+    leaves = bool(live["metadata"].get("deletionTimestamp"))
+    return f"the host namespace {namespace} {'is being deleted' if leaves else 'stays too'}"
+
+
+def _confirm(found: "Counter[Kind]", spaces: Sequence[str], *, removes_kinds: bool) -> None:
     where = f"host namespace {', '.join(spaces)}" if spaces else "all host namespaces"
-    objects = ", ".join(f"{number} {plural}" for plural, number in sorted(found.items())) or "no objects"
+    each = sorted((kind.plural, kind.name.lower(), number) for kind, number in found.items())
+    objects = ", ".join(f"{number} {one if number == 1 else many}" for many, one, number in each)
+    objects = objects or "no objects"
     question = f"This deletes {objects} in {where}{', and the kinds' if removes_kinds else ''}."
     if not sys.stdin.isatty():
         raise Problem(
@@ -198,7 +217,7 @@ def _unfinished(report: "Report", timeout_s: float) -> Problem:
     )
 
 
-def _summary(report: "Report", spaces: Sequence[str]) -> str:
+def _summary(report: "Report", fates: Sequence[str]) -> str:
     objects = report.deleted.total()
     text = f"{output.counted(objects, 'object')} deleted" if objects else "no objects were there"
     taken = report.stripped.total()
@@ -206,6 +225,6 @@ def _summary(report: "Report", spaces: Sequence[str]) -> str:
         text += f" ({taken} needed their finalizers taken away)"
     if report.definitions:
         text += f", {output.counted(len(report.definitions), 'kind')} removed"
-    if spaces:
-        text += f"; the kinds stay, and so does the host namespace {', '.join(spaces)}"
+    if fates:
+        text += f"; the kinds stay; {'; '.join(fates)}"
     return text

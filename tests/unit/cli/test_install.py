@@ -1,5 +1,6 @@
 """`nestling install` and `uninstall` against a live embedded server: idempotent, complete, never hanging."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +85,16 @@ def test_install_keeps_labels_that_others_put_on_definitions(installed: Embedded
 
 
 def test_install_makes_the_host_namespace_when_asked(host: EmbeddedServer) -> None:
+    number = len(VIRTUAL_KINDS)
     missing = typed("install", "-n", "team-b")
     assert missing.code == 3
     assert "the host has no namespace team-b; add --create-namespace" in missing.err
-    made = typed("install", "-n", "team-b", "--create-namespace", "-o", "json")
-    assert results(made)["team-b"] == "created"
+    dry = typed("install", "-n", "team-b", "--create-namespace", "--dry-run", "-o", "json")
+    would = f"{number} of {number} kinds would change, and host namespace team-b would be created"
+    assert dry.err.endswith(f"\n{would}; nothing was written\n")
+    made = typed("install", "-n", "team-b", "--create-namespace")
+    assert f"({number} of {number} changed, " in made.err
+    assert re.search(r"Namespace +team-b +created", made.out)
     again = typed("install", "-n", "team-b", "--create-namespace", "-o", "json")
     assert results(again)["team-b"] == "unchanged"
     assert host.request("GET", "/api/v1/namespaces/team-b")[0] == 200
@@ -137,8 +143,12 @@ def test_uninstall_needs_a_yes(installed: EmbeddedServer) -> None:
     installed.request("POST", PODS, a_pod("a"))
     done = typed("uninstall")
     assert done.code == 2
-    assert "This deletes 1 virtualpods in all host namespaces, and the kinds" in done.err
+    assert "This deletes 1 virtualpod in all host namespaces, and the kinds" in done.err
     assert names_of(installed, PODS) == ["a"]
+    installed.request("POST", PODS, a_pod("b"))
+    assert (
+        "This deletes 2 virtualpods in host namespace team-a, and" in typed("uninstall", "-n", "team-a").err
+    )
 
 
 def test_uninstall_leaves_nothing_when_nobody_drops_finalizers(installed: EmbeddedServer) -> None:
@@ -183,9 +193,19 @@ def test_uninstall_of_one_namespace_leaves_the_others_and_the_kinds(installed: E
     installed.request("POST", other, a_pod("b"))
     done = typed("uninstall", "-n", "team-a", *QUICK)
     assert done.code == 0
-    assert "the kinds stay, and so does the host namespace team-a" in done.err
+    assert "the kinds stay; the host namespace team-a stays too" in done.err
     assert names_of(installed, PODS) == []
     assert names_of(installed, other) == ["b"]
+
+
+def test_uninstall_says_what_becomes_of_the_host_namespace(installed: EmbeddedServer) -> None:
+    held = {"metadata": {"name": "held", "finalizers": ["acme.io/audit"]}}
+    assert installed.request("POST", "/api/v1/namespaces/team-a/configmaps", held)[0] == 201
+    assert installed.request("DELETE", "/api/v1/namespaces/team-a")[0] in {200, 202}
+    done = typed("uninstall", "-n", "team-a", "-n", "nowhere", *QUICK)
+    assert done.code == 0
+    fates = "the host namespace team-a is being deleted; there is no host namespace nowhere"
+    assert done.err.endswith(f"\nno objects were there; the kinds stay; {fates}\n")
 
 
 def test_keep_crds_keeps_them(installed: EmbeddedServer) -> None:

@@ -163,7 +163,7 @@ async def _install(client: "Client") -> bool:
     from nestling.cli.install import install_on
 
     applied = await install_on(client, namespace=CLUSTER, create_namespace=True, timeout_s=60)
-    kinds = [one for one in applied if not one.name.startswith("namespace/")]
+    kinds = [one for one in applied if not one.is_namespace]
     created = [one for one in kinds if one.outcome == "created"]
     output.say(f"   {len(kinds)} kinds are served, {len(created)} of them new")
     return len(created) == len(kinds)
