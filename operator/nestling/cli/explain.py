@@ -12,10 +12,13 @@ from nestling.cli.explanation import Candidate, Explanation, explain
 from nestling.cli.output import Cell, Column, Format, OutputOption, Toned
 from nestling.cli.problem import Problem
 from nestling.machinery import names
-from nestling.machinery.errors import NotFound
+from nestling.machinery.errors import NotFound, Refused
+from nestling.machinery.records.cluster import CLUSTER_NAME
 
 if TYPE_CHECKING:
     from nestling.machinery.client import Client
+
+DEFAULT_SCHEDULER: Final = "default-scheduler"
 
 app: Final = typer.Typer(name="explain", help="Say why things are as they are.", no_args_is_help=True)
 
@@ -49,7 +52,8 @@ def pod(
             if not error.reason or "virtualpods" not in error.message:
                 raise  # the kind itself is unknown: the general sentence says what to do
             raise _no_such_pod(space, host_name, await _like(client, space, host_name)) from error
-        return explain(found, await _events(client, space, found))
+        events = await _events(client, space, found)
+        return explain(found, events, foreign=await _is_foreign(client, space, found))
 
     found = session.with_host(work, kubeconfig=kubeconfig, context=context)
     match form:
@@ -78,6 +82,22 @@ def host_name_of(name: str, virtual_namespace: str) -> str:
 async def _events(client: "Client", space: str, pod: JsonObject) -> list[JsonObject]:
     uid = pod["metadata"]["uid"]
     return (await client.list(kinds.EVENT, space, fields=f"involvedObject.uid={uid}")).items
+
+
+async def _is_foreign(client: "Client", space: str, pod: JsonObject) -> bool:
+    """Whether the pod waits for a scheduler of which the VirtualCluster has no profile."""
+    spec: JsonObject = pod.get("spec") or {}
+    name = spec.get("schedulerName") or DEFAULT_SCHEDULER
+    if name == DEFAULT_SCHEDULER or spec.get("nodeName"):
+        return False
+    try:
+        cluster = await client.get(kinds.CLUSTER, space, CLUSTER_NAME)
+    except NotFound:
+        return True
+    except Refused:
+        return False  # we may not look: the general sentence holds
+    profiles: list[JsonObject] = (cluster.get("spec") or {}).get("schedulerProfiles") or []
+    return all(profile.get("schedulerName") != name for profile in profiles)
 
 
 async def _like(client: "Client", space: str, host_name: str) -> list[str]:

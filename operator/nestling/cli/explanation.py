@@ -121,8 +121,8 @@ class Explanation:
         return asdict(self)
 
 
-def explain(pod: JsonObject, events: Sequence[JsonObject]) -> Explanation:
-    """Explain one VirtualPod."""
+def explain(pod: JsonObject, events: Sequence[JsonObject], *, foreign: bool = False) -> Explanation:
+    """Explain one VirtualPod; `foreign` says that its scheduler has no profile in the VirtualCluster."""
     metadata = pod["metadata"]
     key = key_of(POD, metadata.get("namespace", ""), metadata["name"])
     status = _object(pod.get("status"))
@@ -138,7 +138,7 @@ def explain(pod: JsonObject, events: Sequence[JsonObject]) -> Explanation:
         Reason(int(one.get("count") or 0), str(one.get("reason")), advice(str(one.get("reason"))))
         for one in _objects(found.get("reasons"))
     )
-    sentence, next_step = _why(key, pod, found, conditions, containers)
+    sentence, next_step = _why(key, pod, found, conditions, containers, foreign=foreign)
     return Explanation(
         pod=key.display,
         host_namespace=key.cluster,
@@ -185,6 +185,8 @@ def _why(
     found: JsonObject,
     conditions: Sequence[Condition],
     containers: Sequence[Container],
+    *,
+    foreign: bool,
 ) -> tuple[str, str]:
     """The one sentence, and the next step where it is clear."""
     spec, metadata = _object(pod.get("spec")), pod["metadata"]
@@ -203,6 +205,13 @@ def _why(
             return unscheduled.message, "remove its scheduling gates" if gated else ""
         if found.get("message"):
             return str(found["message"]), ""
+        if foreign:
+            name = spec["schedulerName"]
+            sentence = f'it is left to scheduler "{name}": the VirtualCluster has no profile of that name'
+            return (
+                sentence,
+                "start that scheduler, add a profile to spec.schedulerProfiles, or drop schedulerName",
+            )
         return "no scheduler has looked at it yet", "see whether the scheduler runs: `nestling doctor`"
     placed = _placed(spec["nodeName"], found)
     troubled = next((one for one in containers if one.message or one.state in _TROUBLE), None)

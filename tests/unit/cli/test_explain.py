@@ -258,6 +258,38 @@ def test_a_pod_on_a_host_is_explained_with_its_events(installed: EmbeddedServer)
     assert typed("explain", "pod", "web.shop", "-o", "name").out == "virtualpod.nestling.dev/web.shop\n"
 
 
+@pytest.mark.parametrize(
+    ("profiles", "sentence"),
+    [
+        pytest.param(
+            None, 'left to scheduler "mine": the VirtualCluster has no profile of that name', id="no cluster"
+        ),
+        pytest.param(
+            ["other"],
+            'left to scheduler "mine": the VirtualCluster has no profile of that name',
+            id="no profile",
+        ),
+        pytest.param(["other", "mine"], "no scheduler has looked at it yet", id="a profile"),
+    ],
+)
+def test_a_foreign_scheduler_is_named(
+    installed: EmbeddedServer, profiles: list[str] | None, sentence: str
+) -> None:
+    if profiles is not None:
+        cluster = {
+            "apiVersion": "nestling.dev/v1alpha1",
+            "kind": "VirtualCluster",
+            "metadata": {"name": "cluster"},
+            "spec": {"schedulerProfiles": [{"schedulerName": name} for name in profiles]},
+        }
+        path = PODS.replace("virtualpods", "virtualclusters")
+        assert installed.request("POST", path, cluster)[0] == 201
+    pod = a_pod()
+    pod["spec"]["schedulerName"] = "mine"
+    assert installed.request("POST", PODS, pod)[0] == 201
+    assert sentence in typed("explain", "pod", "web").out
+
+
 def test_a_pod_that_is_not_there_is_not_found(installed: EmbeddedServer) -> None:
     done = typed("explain", "pod", "web.shop")
     assert done.code == 3
