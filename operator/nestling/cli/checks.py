@@ -7,13 +7,13 @@ never raise for what they are there to find; later ones are skipped when what th
 import datetime as dt
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, Literal, TypeAlias
 
 from nestling.api import kinds
 from nestling.api.json import JsonObject
-from nestling.cli import age, definitions
+from nestling.cli import age, definitions, leases
 from nestling.cli.explanation import scheduling_of
 from nestling.cli.output import counted
 from nestling.cli.together import together
@@ -23,9 +23,9 @@ from nestling.machinery.errors import HostError, NotFound, Refused
 
 Level: TypeAlias = Literal["PASS", "WARN", "FAIL", "SKIP"]
 
-LEADERS: Final = "nestling-leader-"
-KUBELETS: Final = "nestling-kubelet-"
 SLOW_S: Final = 1.0
+# A namespace whose nodes are younger may be served and not have been got round to yet.
+FIRST_BEAT_S: Final = 40.0
 REVIEW: Final = kinds.Kind(
     "SelfSubjectAccessReview", "selfsubjectaccessreviews", group="authorization.k8s.io", version="v1"
 )
@@ -61,27 +61,62 @@ async def examine(client: Client, namespace: str, now: dt.datetime) -> list[Find
         return [server, *(_skipped(check) for check in ("kinds", "rights", "operator", "nodes", "pods"))]
     installed = await kinds_installed(client)
     found = [server, installed, await rights(client, namespace)]
-    if namespace and not await _exists(client, namespace):
+    space = await _namespace(client, namespace) if namespace else {}
+    if space is None:
         step = f"nestling install -n {namespace} --create-namespace"
         found.append(Finding("namespace", "FAIL", f"the host has no namespace {namespace}", step))
         return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
+    leaving = _is_leaving(space)
+    if leaving:
+        found.append(terminating(space, now))
     if installed.level == "FAIL":
         return [*found, *(_skipped(check) for check in ("operator", "nodes", "pods"))]
+    if leaving:
+        found.append(await operator_of_leaving(client, namespace, now))
+        return [*found, *(_skipped(check, "the namespace is being deleted") for check in ("nodes", "pods"))]
+    if not namespace:
+        found += await stuck_namespaces(client, now)
     found += await together(
         (operator(client, namespace, now), nodes(client, namespace), pods(client, namespace))
     )
     return found
 
 
-async def _exists(client: Client, namespace: str) -> bool:
-    """Whether the host has the namespace, as far as we may know."""
+async def _namespace(client: Client, namespace: str) -> JsonObject | None:
+    """The host namespace; empty if we may not look at it, None if the host has none of that name."""
     try:
-        await client.call("GET", f"/api/v1/namespaces/{namespace}")
+        return await client.call("GET", f"/api/v1/namespaces/{namespace}")
     except NotFound:
-        return False
+        return None
     except HostError:
-        return True  # not ours to look at, which says nothing about whether it is there
-    return True
+        return {}  # not ours to look at, which says nothing about whether it is there
+
+
+def terminating(space: JsonObject, now: dt.datetime) -> Finding:
+    """That a host namespace is being deleted."""
+    name, since = space["metadata"]["name"], age.since(space["metadata"]["deletionTimestamp"], now)
+    return Finding(
+        "namespace",
+        "WARN",
+        f"{name} is Terminating: its deletion was asked for {since} ago",
+        f"if it stays: nestling uninstall -n {name}",
+    )
+
+
+async def stuck_namespaces(client: Client, now: dt.datetime) -> list[Finding]:
+    """The host namespaces that are being deleted and still hold nodes or pods of ours."""
+    try:
+        spaces = (await client.call("GET", "/api/v1/namespaces")).get("items") or ()
+        leaving = {one["metadata"]["name"]: one for one in spaces if _is_leaving(one)}
+        held = {
+            item["metadata"]["namespace"]
+            for name in leaving
+            for kind in (kinds.NODE, kinds.POD)
+            for item in (await client.list(kind, name, metadata_only=True)).items
+        }
+    except HostError:
+        return []  # not ours to look at
+    return [terminating(leaving[name], now) for name in sorted(held)]
 
 
 async def api_server(client: Client) -> Finding:
@@ -146,27 +181,106 @@ async def rights(client: Client, namespace: str) -> Finding:
 
 
 async def operator(client: Client, namespace: str, now: dt.datetime) -> Finding:
-    """Whether somebody runs the roles: their Leases are fresh."""
+    """Whether somebody runs the roles, and serves `namespace` (or all that have nodes): Leases are fresh."""
     try:
-        leases = (await client.list(kinds.LEASE)).items
-    except Refused:
-        leases = (await client.list(kinds.LEASE, namespace or names.DEFAULT_NAMESPACE)).items
+        told, scope = await _sightings(client, namespace, now)
+        homes = await _homes(client, scope)
     except HostError as error:
         return Finding("operator", "FAIL", error.message, _host_step(error))
-    start = "start it: nestling run"
-    ours = [lease for lease in leases if lease["metadata"]["name"].startswith((LEADERS, KUBELETS))]
-    if not ours:
+    start = "start it: nestling run" + (f" -n {namespace}" if namespace else "")
+    if not told:
         return Finding("operator", "FAIL", "it has never run here: there is no Lease of it", start)
-    told = [_lease(lease, now) for lease in ours]
-    alive = sorted({role for role, fresh, _ in told if fresh})
+    concerned = leases.about(told, namespace)
+    alive = sorted({one.role for one in concerned if one.alive})
     dead = sorted(
-        {f"{role} (last seen {seen} ago)" for role, fresh, seen in told if not fresh and role not in alive}
+        {
+            f"{one.role} (last seen {one.seen} ago)"
+            for one in concerned
+            if not one.alive and one.role not in alive
+        }
     )
     if not alive:
-        return Finding("operator", "FAIL", f"nobody runs it any more: {', '.join(dead)}", start)
+        gone = f"nobody runs it any more: {', '.join(dead)}" if dead else "nobody runs it here"
+        return Finding("operator", "FAIL", gone, start)
+    served = leases.served(told)
+    deserted = sorted(homes.keys() - served)
+    if deserted and (not dead or any(role.startswith("kubelet") for role in alive)):
+        young = all(_seconds_since(homes[name], now) <= FIRST_BEAT_S for name in deserted)
+        return _deserted(concerned, deserted, served, level="FAIL" if namespace and not young else "WARN")
     if dead:
         return Finding("operator", "WARN", f"alive: {', '.join(alive)}; gone: {', '.join(dead)}", start)
+    where = {one.namespace for one in concerned if one.alive}
+    if namespace and namespace not in where:
+        return Finding(
+            "operator",
+            "WARN",
+            f"alive with Leases in {_listed(where)}: {', '.join(alive)}; "
+            f"nothing tells whether it serves {namespace}",
+            f"apply a VirtualNodePool in {namespace}, then ask again",
+        )
     return Finding("operator", "PASS", f"alive: {', '.join(alive)}")
+
+
+def _deserted(
+    concerned: Sequence[leases.Sighting], deserted: Sequence[str], served: set[str], *, level: Level
+) -> Finding:
+    """Roles are alive, but these namespaces have nodes for which no kubelet beats."""
+    roles = sorted({one.role for one in concerned if one.alive})
+    where = _listed({one.namespace for one in concerned if one.alive})
+    step = "restart it with these namespaces too: nestling run " + " ".join(
+        f"-n {name}" for name in sorted({*served, *deserted})
+    )
+    return Finding(
+        "operator",
+        level,
+        f"alive with Leases in {where}: {', '.join(roles)}; "
+        f"but nobody serves {_listed(deserted)}: no kubelet beats there",
+        step if level == "FAIL" else f"if it stays so, {step}",
+    )
+
+
+async def operator_of_leaving(client: Client, namespace: str, now: dt.datetime) -> Finding:
+    """Whether somebody lets the objects go of a host namespace that is being deleted, Leases and all."""
+    try:
+        told = leases.about((await _sightings(client, namespace, now))[0], namespace)
+    except HostError as error:
+        return Finding("operator", "FAIL", error.message, _host_step(error))
+    alive = sorted({one.role for one in told if one.alive})
+    if alive:
+        return Finding("operator", "PASS", f"alive: {', '.join(alive)}")
+    return Finding(
+        "operator",
+        "FAIL",
+        f"nobody runs it, so nobody lets the objects in {namespace} go",
+        f"nestling uninstall -n {namespace}",
+    )
+
+
+async def _sightings(client: Client, namespace: str, now: dt.datetime) -> tuple[list[leases.Sighting], str]:
+    """The operator's Leases, on the whole host if we may look at it; and the namespace they tell about."""
+    try:
+        return leases.sightings((await client.list(kinds.LEASE)).items, now), namespace
+    except Refused:
+        scope = namespace or names.DEFAULT_NAMESPACE
+        return leases.sightings((await client.list(kinds.LEASE, scope)).items, now), scope
+
+
+async def _homes(client: Client, namespace: str) -> dict[str, str]:
+    """The namespaces that have nodes, or pools that want some, and since when; without those that leave."""
+    try:
+        machines, pools = await together(
+            client.list(kind, namespace or None) for kind in (kinds.NODE, kinds.NODE_POOL)
+        )
+    except HostError:
+        return {}  # not ours to look at
+    homes: dict[str, str] = {}
+    wanted = [pool for pool in pools.items if (pool.get("spec") or {}).get("replicas", 1)]
+    for one in (*machines.items, *wanted):
+        meta = one["metadata"]
+        if not meta.get("deletionTimestamp"):
+            home, born = meta["namespace"], meta["creationTimestamp"]
+            homes[home] = min(homes.get(home, born), born)
+    return homes
 
 
 async def nodes(client: Client, namespace: str) -> Finding:
@@ -199,7 +313,7 @@ async def pods(client: Client, namespace: str) -> Finding:
         return Finding("pods", "SKIP", error.message)
     unplaced = [pod for pod in found if not (pod.get("spec") or {}).get("nodeName")]
     crashing = [pod for pod in found if _display(pod) in {"CrashLoopBackOff", "ImagePullBackOff", "Error"}]
-    running = sum((pod.get("status") or {}).get("phase") == "Running" for pod in found)
+    phases = Counter((pod.get("status") or {}).get("phase") for pod in found)
     if unplaced:
         first = unplaced[0]["metadata"]
         return Finding(
@@ -216,7 +330,9 @@ async def pods(client: Client, namespace: str) -> Finding:
             f"{len(crashing)} of {len(found)} keep failing",
             f"nestling explain pod {first['name']} -n {first['namespace']}",
         )
-    return Finding("pods", "PASS", f"{running} of {len(found)} running, none waits for a node")
+    completed = f"{phases['Succeeded']} completed, " if phases["Succeeded"] else ""
+    said = f"{phases['Running']} of {len(found)} running, {completed}none waits for a node"
+    return Finding("pods", "PASS", said)
 
 
 async def _may(client: Client, namespace: str, group: str, resource: str, verb: str) -> bool:
@@ -235,16 +351,18 @@ async def _may(client: Client, namespace: str, group: str, resource: str, verb: 
     return bool((answer.get("status") or {}).get("allowed"))
 
 
-def _lease(lease: JsonObject, now: dt.datetime) -> tuple[str, bool, str]:
-    """Role, whether it is held and fresh, and how long ago it was renewed."""
-    name, spec = lease["metadata"]["name"], lease.get("spec") or {}
-    role = "kubelet heartbeat" if name.startswith(KUBELETS) else name.removeprefix(LEADERS)
-    renewed = age.parse(spec.get("renewTime"))
-    if renewed is None:
-        return role, False, "an unknown time"
-    seconds = (now - renewed).total_seconds()
-    held = bool(spec.get("holderIdentity")) and seconds <= float(spec.get("leaseDurationSeconds") or 15)
-    return role, held, age.human(seconds)
+def _is_leaving(space: JsonObject) -> bool:
+    return bool((space.get("metadata") or {}).get("deletionTimestamp"))
+
+
+def _seconds_since(text: str, now: dt.datetime) -> float:
+    then = age.parse(text)
+    return float("inf") if then is None else (now - then).total_seconds()
+
+
+def _listed(spaces: Collection[str]) -> str:
+    """`team-a`, or the first few of many."""
+    return ", ".join(sorted(spaces)[:_TOP]) + (" ..." if len(spaces) > _TOP else "")
 
 
 def _reasons(unplaced: Sequence[JsonObject]) -> str:
@@ -272,5 +390,5 @@ def _host_step(error: HostError) -> str:
     return "start the host: nestling host up"
 
 
-def _skipped(check: str) -> Finding:
-    return Finding(check, "SKIP", "not looked at")
+def _skipped(check: str, why: str = "") -> Finding:
+    return Finding(check, "SKIP", f"not looked at: {why}" if why else "not looked at")

@@ -1,6 +1,7 @@
 """`nestling doctor`: each thing that can be missing is found, with its next step."""
 
 import datetime as dt
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from command_line import Done, typed
 from embedded_server import EmbeddedServer
 from nestling.apiserver.faults import Rule
 
-API = "/apis/nestling.dev/v1alpha1/namespaces/team-a"
-LEASES = "/apis/coordination.k8s.io/v1/namespaces/team-a/leases"
+SPACES = "/apis/nestling.dev/v1alpha1/namespaces"
+API = f"{SPACES}/team-a"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MERGE = "application/merge-patch+json"
 
@@ -26,16 +27,71 @@ def doctor(*arguments: str) -> dict[str, dict[str, Any]]:
     return findings(typed("doctor", "-o", "json", *arguments))
 
 
-def put_lease(host: EmbeddedServer, name: str, *, age_s: float, holder: str = "me") -> None:
+def put_lease(
+    host: EmbeddedServer,
+    name: str,
+    *,
+    age_s: float,
+    holder: str = "me",
+    space: str = "team-a",
+    duration_s: int = 15,
+) -> None:
     """A Lease renewed some seconds ago."""
     renewed = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=age_s)
     spec = {
         "holderIdentity": holder,
-        "leaseDurationSeconds": 15,
+        "leaseDurationSeconds": duration_s,
         "renewTime": renewed.isoformat(timespec="microseconds").replace("+00:00", "Z"),
     }
-    status, answer = host.request("POST", LEASES, {"metadata": {"name": name}, "spec": spec})
+    path = f"/apis/coordination.k8s.io/v1/namespaces/{space}/leases"
+    status, answer = host.request("POST", path, {"metadata": {"name": name}, "spec": spec})
     assert status == 201, answer
+
+
+def put_operator(host: EmbeddedServer, space: str, *, holder: str = "me", age_s: float = 1) -> None:
+    """The leaders' Leases of an operator that keeps them in `space`."""
+    for role in ("controllers", "kubelet-0", "scheduler"):
+        put_lease(host, f"nestling-leader-{role}", age_s=age_s, holder=holder, space=space)
+
+
+def put_beat(host: EmbeddedServer, space: str, *, age_s: float) -> None:
+    """The heartbeat of the kubelet of shard 0, which is never given back."""
+    put_lease(host, "nestling-kubelet-0", age_s=age_s, space=space, duration_s=40)
+
+
+def put_space(host: EmbeddedServer, space: str) -> None:
+    """One more host namespace."""
+    assert host.request("POST", "/api/v1/namespaces", {"metadata": {"name": space}})[0] == 201
+
+
+def put_pool(host: EmbeddedServer, space: str, replicas: int) -> None:
+    """A pool that wants nodes."""
+    body = {
+        "apiVersion": "nestling.dev/v1alpha1",
+        "kind": "VirtualNodePool",
+        "metadata": {"name": "pool"},
+        "spec": {"replicas": replicas, "template": {}},
+    }
+    status, answer = host.request("POST", f"{SPACES}/{space}/virtualnodepools", body)
+    assert status == 201, answer
+
+
+def put_pod(host: EmbeddedServer, name: str, *, node: str = "", status: dict[str, Any] | None = None) -> None:
+    """A pod, on a node if one is named."""
+    spec: dict[str, Any] = {"containers": [{"name": "main", "image": "x"}]}
+    if node:
+        spec["nodeName"] = node
+    body = {
+        "apiVersion": "nestling.dev/v1alpha1",
+        "kind": "VirtualPod",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+    assert host.request("POST", f"{API}/virtualpods", body)[0] == 201
+    if status is not None:
+        path = f"{API}/virtualpods/{name}/status"
+        code, answer = host.request("PATCH", path, {"status": status}, content_type=MERGE)
+        assert code == 200, answer
 
 
 def put_node(host: EmbeddedServer, name: str, ready: str) -> None:
@@ -164,18 +220,8 @@ def test_nodes_that_are_not_ready_are_named(installed: EmbeddedServer) -> None:
 
 def test_pending_pods_are_counted_with_their_reasons(installed: EmbeddedServer) -> None:
     for name, reason in (("a", "Insufficient cpu"), ("b", "Insufficient cpu"), ("c", "")):
-        body = {
-            "apiVersion": "nestling.dev/v1alpha1",
-            "kind": "VirtualPod",
-            "metadata": {"name": name},
-            "spec": {"containers": [{"name": "main", "image": "x"}]},
-        }
-        assert installed.request("POST", f"{API}/virtualpods", body)[0] == 201
-        if reason:
-            patch = {"status": {"scheduling": {"reasons": [{"reason": reason, "count": 1}]}}}
-            path = f"{API}/virtualpods/{name}/status"
-            status, answer = installed.request("PATCH", path, patch, content_type=MERGE)
-            assert status == 200, answer
+        scheduling = {"scheduling": {"reasons": [{"reason": reason, "count": 1}]}}
+        put_pod(installed, name, status=scheduling if reason else None)
     found = doctor()["pods"]
     assert found["level"] == "WARN"
     assert found["found"] == "3 of 3 wait for a node: Insufficient cpu (2), not looked at yet (1)"
@@ -188,3 +234,140 @@ def test_a_host_namespace_that_is_not_there_fails(installed: EmbeddedServer) -> 
     found = findings(done)
     assert (found["namespace"]["level"], found["pods"]["level"]) == ("FAIL", "SKIP")
     assert found["namespace"]["next_step"] == "nestling install -n nowhere --create-namespace"
+
+
+def test_completed_pods_are_counted_apart(installed: EmbeddedServer) -> None:
+    put_pod(installed, "server", node="n1", status={"phase": "Running"})
+    assert doctor()["pods"]["found"] == "1 of 1 running, none waits for a node"
+    for name in ("once", "twice"):
+        put_pod(installed, name, node="n1", status={"phase": "Succeeded"})
+    found = doctor()["pods"]
+    assert (found["level"], found["found"]) == (
+        "PASS",
+        "1 of 3 running, 2 completed, none waits for a node",
+    )
+
+
+def test_an_operator_of_another_namespace_does_not_serve_this_one(
+    installed: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_operator(installed, "team-a")
+    put_beat(installed, "team-a", age_s=1)
+    put_space(installed, "team-b")
+    put_pool(installed, "team-b", 2)
+    fresh = doctor("-n", "team-b")["operator"]
+    assert fresh["level"] == "WARN"  # it may just not have come round to it
+    monkeypatch.setattr("nestling.cli.checks.FIRST_BEAT_S", -1.0)
+    found = doctor("-n", "team-b")["operator"]
+    assert (found["level"], found["found"], found["next_step"]) == (
+        "FAIL",
+        (
+            "alive with Leases in team-a: controllers, kubelet-0, scheduler; "
+            "but nobody serves team-b: no kubelet beats there"
+        ),
+        "restart it with these namespaces too: nestling run -n team-a -n team-b",
+    )
+    assert doctor("-n", "team-a")["operator"]["level"] == "PASS"
+    everywhere = doctor()["operator"]
+    assert (everywhere["level"], "nobody serves team-b:" in everywhere["found"]) == ("WARN", True)
+
+
+def test_a_heartbeat_proves_that_an_operator_elsewhere_serves_this_namespace(
+    installed: EmbeddedServer,
+) -> None:
+    put_space(installed, "nestling-system")
+    put_operator(installed, "nestling-system")
+    put_beat(installed, "team-a", age_s=9)
+    put_node(installed, "n1", "True")
+    found = doctor("-n", "team-a")["operator"]
+    assert (found["level"], found["found"]) == (
+        "PASS",
+        "alive: controllers, kubelet heartbeat, kubelet-0, scheduler",
+    )
+
+
+def test_without_nodes_nobody_can_tell_who_serves_a_namespace(installed: EmbeddedServer) -> None:
+    put_space(installed, "team-b")
+    put_pool(installed, "team-b", 0)
+    put_operator(installed, "team-a")
+    found = doctor("-n", "team-b")["operator"]
+    assert (found["level"], found["found"]) == (
+        "WARN",
+        (
+            "alive with Leases in team-a: controllers, kubelet-0, scheduler; "
+            "nothing tells whether it serves team-b"
+        ),
+    )
+    assert doctor("-n", "team-a")["operator"]["level"] == "PASS"
+
+
+def test_the_last_heartbeat_of_an_operator_that_has_ended_is_no_life(installed: EmbeddedServer) -> None:
+    put_operator(installed, "team-a", holder="", age_s=6)
+    put_beat(installed, "team-a", age_s=4)
+    put_node(installed, "n1", "True")
+    for arguments in ((), ("-n", "team-a")):
+        found = doctor(*arguments)["operator"]
+        gone = re.sub(r" \(last seen \d+s ago\)", "", found["found"])
+        assert (found["level"], gone) == (
+            "FAIL",
+            "nobody runs it any more: controllers, kubelet heartbeat, kubelet-0, scheduler",
+        )
+
+
+def test_a_heartbeat_that_outlived_its_old_leaders_is_another_operator_s(installed: EmbeddedServer) -> None:
+    put_operator(installed, "team-a", holder="", age_s=600)
+    put_beat(installed, "team-a", age_s=4)
+    put_node(installed, "n1", "True")
+    found = doctor("-n", "team-a")["operator"]
+    assert (found["level"], found["found"].partition(";")[0]) == ("WARN", "alive: kubelet heartbeat")
+
+
+def test_a_kubelet_that_is_gone_is_named_and_not_taken_for_another_s(installed: EmbeddedServer) -> None:
+    put_lease(installed, "nestling-leader-scheduler", age_s=1)
+    put_lease(installed, "nestling-leader-kubelet-0", age_s=1200)
+    put_beat(installed, "team-a", age_s=1200)
+    put_node(installed, "n1", "Unknown")
+    assert doctor("-n", "team-a")["operator"]["found"] == (
+        "alive: scheduler; gone: kubelet heartbeat (last seen 20m ago), kubelet-0 (last seen 20m ago)"
+    )
+
+
+def test_who_may_not_list_all_leases_is_told_of_their_own(installed: EmbeddedServer) -> None:
+    put_beat(installed, "team-a", age_s=1)
+    put_node(installed, "n1", "True")
+    everywhere = "/apis/coordination.k8s.io/v1/leases"
+    installed.faults.add(Rule("refuse", path=everywhere, times=-1, status=403))
+    found = doctor("-n", "team-a")["operator"]
+    assert (found["level"], found["found"]) == ("PASS", "alive: kubelet heartbeat")
+    assert "never run here" in doctor()["operator"]["found"]  # the namespace `default` is looked at then
+
+
+def test_a_heartbeat_beyond_its_duration_is_dead(installed: EmbeddedServer) -> None:
+    put_beat(installed, "team-a", age_s=45)
+    found = doctor()["operator"]
+    assert (found["level"], found["found"].startswith("nobody runs it any more: kubelet heartbeat")) == (
+        "FAIL",
+        True,
+    )
+
+
+def test_a_namespace_that_cannot_go_without_an_operator(installed: EmbeddedServer) -> None:
+    put_node(installed, "n1", "True")
+    held = {"metadata": {"finalizers": ["nestling.dev/held"]}}
+    assert installed.request("PATCH", f"{API}/virtualnodes/n1", held, content_type=MERGE)[0] == 200
+    assert installed.request("DELETE", "/api/v1/namespaces/team-a")[0] in {200, 202}
+    done = typed("doctor", "-n", "team-a", "-o", "json")
+    assert done.code == 1
+    found = findings(done)
+    assert found["namespace"]["found"].startswith("team-a is Terminating: its deletion was asked for ")
+    assert found["namespace"]["next_step"] == "if it stays: nestling uninstall -n team-a"
+    assert (found["operator"]["level"], found["operator"]["found"], found["operator"]["next_step"]) == (
+        "FAIL",
+        "nobody runs it, so nobody lets the objects in team-a go",
+        "nestling uninstall -n team-a",
+    )
+    assert found["nodes"]["level"] == "SKIP"
+    assert doctor()["namespace"]["next_step"] == found["namespace"]["next_step"]
+    put_space(installed, "team-b")
+    put_operator(installed, "team-b")
+    assert doctor("-n", "team-a")["operator"]["level"] == "PASS"
