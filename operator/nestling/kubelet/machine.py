@@ -222,6 +222,8 @@ class Kubelet:
             self._count(item, record, now)
         if isinstance(item, ClusterSeat) and not outcome.ok:
             item.next_beat = 0.0
+        if isinstance(item, NodeSeat) and not outcome.ok:
+            item.complained = ""  # it may have been part of what was not done
         self._agenda.settle(item, outcome, record.version if record is not None else 0, now)
 
     def _look(self, item: Item, now: float) -> Plan | None:
@@ -252,7 +254,11 @@ class Kubelet:
 
     def _look_at_node(self, seat: NodeSeat, now: float) -> Plan | None:
         record = self._cache.table(Node).records.get(seat.key)
-        if record is None or record.deleting or seat.silent_since is not None:
+        if record is None or record.deleting:
+            return None
+        complaint = node.complaint_of(record.body)
+        news, seat.complained = complaint if complaint != seat.complained else "", complaint
+        if seat.silent_since is not None:
             return None
         seat.version = record.version
         return node.report(
@@ -262,6 +268,7 @@ class Kubelet:
             or address.node_address(record.pod_cidr, self._settings(seat.key.cluster).pod_cidr, record.uid),
             runtime=f"{self._runtime.name}://{self._runtime.version}",
             rebooting=seat.rebooting,
+            complaint=news,
             now=now,
         )
 

@@ -14,12 +14,13 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import NODE
 from nestling.kubelet.display import node_display
 from nestling.kubelet.merge import merge_patch
-from nestling.kubelet.runtimes.annotation import POWER
+from nestling.kubelet.runtimes.annotation import power_of
 from nestling.machinery.clock import timestamp
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.node import Node
 
 COMPONENT: Final = "kubelet"
+INVALID: Final = "InvalidSimulation"
 KUBELET_VERSION: Final = "v1.37.2-nestling"
 KUBELET_PORT: Final = 10250
 CAPACITY: Final = {"cpu": "32", "memory": "256Gi", "pods": "110", "ephemeral-storage": "512Gi"}
@@ -37,7 +38,12 @@ _OURS: Final = frozenset(kind for kind, *_ in _CONDITIONS)
 
 def is_switched_on(body: JsonObject) -> bool:
     """Whether the simulated machine has power: anything but `sim.nestling.dev/power: "off"` does."""
-    return (body["metadata"].get("annotations") or {}).get(POWER) != "off"
+    return power_of(body["metadata"].get("annotations") or {})[0]
+
+
+def complaint_of(body: JsonObject) -> str:
+    """What is wrong with the node's annotation of the simulation; empty if nothing is."""
+    return power_of(body["metadata"].get("annotations") or {})[1]
 
 
 def booted_at(body: JsonObject) -> float | None:
@@ -90,9 +96,11 @@ def node_status(
 
 
 def report(
-    record: Node, *, lease: str, address: str, runtime: str, rebooting: bool, now: float
+    record: Node, *, lease: str, address: str, runtime: str, rebooting: bool, complaint: str, now: float
 ) -> Plan | None:
-    """Write what has changed of a node's status; None if nothing has. A machine that was off boots now."""
+    """Write what has changed of a node's status and tell of `complaint`; None if there is neither. A machine
+    that was off boots now.
+    """
     body = record.body
     boot = booted_at(body)
     if boot is None or rebooting:
@@ -100,13 +108,14 @@ def report(
     wanted = node_status(body, lease=lease, address=address, boot=boot, runtime=runtime, now=now)
     old: JsonObject = body.get("status") or {}
     patch = merge_patch({name: old[name] for name in wanted if name in old}, wanted)
+    told = [Emit(NODE, record.key, record.uid, "Warning", INVALID, complaint, COMPONENT)] if complaint else []
     if not patch:
-        return None
+        return Plan.of(*told, why="an annotation cannot be read") if told else None
     body = {"status": patch}
     # The node lifecycle controller writes conditions too: only on the version that was seen.
     write = Patch(NODE, record.key, record.uid, body, version=record.version, subresource="status")
     why = "node status changed" if record.kubelet_lease else "node registers"
-    return Plan.of(write, *_events(record, wanted, rebooting=rebooting), why=why)
+    return Plan.of(write, *_events(record, wanted, rebooting=rebooting), *told, why=why)
 
 
 def _events(record: Node, status: JsonObject, *, rebooting: bool) -> Iterator[Emit]:

@@ -49,6 +49,7 @@ class NodeSeat(Item):
     __slots__ = (
         "address",
         "booted_at",
+        "complained",
         "labels",
         "loaded",
         "pod_cidr",
@@ -68,6 +69,7 @@ class NodeSeat(Item):
         self.rebooting = False
         self.silent_since: float | None = None
         self.booted_at = 0.0
+        self.complained = ""  # of which fault in its annotations has been told
         self.address = ""
         self.labels: dict[str, str] = {}
         self.taints: tuple[Taint, ...] = ()

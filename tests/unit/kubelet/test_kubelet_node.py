@@ -179,6 +179,39 @@ def test_a_machine_without_power_falls_silent() -> None:
     assert len(world.node_writes()) + len(world.pod_writes()) == writes
 
 
+@pytest.mark.parametrize(("text", "silent"), [("Off", True), (" OFF", True), ("On", False), ("on", False)])
+def test_the_power_switch_is_read_whatever_its_capitals(text: str, silent: bool) -> None:
+    world = World(a_new_node())
+    world.run(25)
+    world.edit(a_new_node(), {"metadata": {"annotations": {"sim.nestling.dev/power": text}}})
+    world.run(25)
+    assert list(lease_of(world).silent) == (["n1"] if silent else [])
+    assert "InvalidSimulation" not in [event.reason for event in world.events]
+
+
+def test_a_power_switch_that_cannot_be_read_is_told_once_per_value() -> None:
+    def switch(text: str | None) -> None:
+        world.edit(a_new_node(), {"metadata": {"annotations": {"sim.nestling.dev/power": text}}})
+        world.run(25)
+        world.edit(a_new_node(), {"metadata": {"labels": {"seen-at": str(world.now)}}})
+        world.run(25)
+
+    world = World(a_new_node())
+    world.run(25)
+    world.fail_next = [Unavailable("no answer")]  # the event must not go with the write
+    world.edit(a_new_node(), {"spec": {"capacity": {"cpu": "8"}}}, bump=True)
+    for text in ("offf", "0", None, "0", "off", "0", "on"):
+        switch(text)
+    assert world.fail_next == []
+    assert list(lease_of(world).silent) == []
+    told = [event for event in world.events if event.reason == "InvalidSimulation"]
+    assert {(event.kind, event.type, event.key.name) for event in told} == {(NODE, "Warning", "n1")}
+    assert [event.message for event in told] == [
+        f'sim.nestling.dev/power: expected "on" or "off", found \'{text}\'; the machine is on'
+        for text in ("offf", "0", "0", "0")
+    ]
+
+
 @pytest.mark.parametrize("crash", ["", "while off", "after on"])
 def test_power_back_means_a_reboot(crash: str) -> None:
     policies = ("Always", "OnFailure", "Never")

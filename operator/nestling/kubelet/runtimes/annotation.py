@@ -16,7 +16,8 @@ which each container gets its own, always the same for the same seed.
     cpu, memory        usage: a quantity, or a curve such as 0s=100m,1m=500m            default: requests / 10
     log-lines          lines separated by |, one a second; {n} is the number of the line        default: none
 
-On a VirtualNode, `sim.nestling.dev/power: "off"` switches the machine off.
+On a VirtualNode, `sim.nestling.dev/power: "off"` switches the machine off, `"on"` or nothing on, in
+small letters or capitals.
 
 A text that cannot be read yields a complaint and leaves the default, never an error: people type these by
 hand. A duration beyond ten years is ten years.
@@ -100,6 +101,15 @@ def script_of(annotations: Mapping[str, str], container: str) -> Script:
         except ValueError as error:
             complaints.append(f"{PREFIX}{setting}: {error}; the default holds")
     return Script(**values, complaints=tuple(complaints))  # type: ignore[arg-type]  # _read names fields only
+
+
+def power_of(annotations: Mapping[str, str]) -> tuple[bool, str]:
+    """Whether a node's machine has power, and a complaint if what is said about it cannot be read."""
+    text = annotations.get(POWER, "on")
+    word = text.strip().lower()
+    if word in {"on", "off"}:
+        return word == "on", ""
+    return True, f'{POWER}: expected "on" or "off", found {_shown(text)}; the machine is on'
 
 
 def _read(setting: str, text: str) -> dict[str, object]:
