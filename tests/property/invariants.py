@@ -6,7 +6,7 @@ The numbers (I1...) are those of the reliability targets: fault class, injection
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import ceil, floor
 from typing import Any, Final
 
@@ -248,22 +248,31 @@ def recreate_leaves_a_gap(world: World) -> None:
 
 
 class NoSurplus:
-    """No pod is created that nobody asked for: a ReplicaSet never gains pods beyond its number."""
+    """No pod is created that nobody asked for: a ReplicaSet never gains pods beyond its number.
+
+    A stray that it takes in, because it had not known of it when it created its own, is none of these.
+    """
 
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
+        self._strays: set[str] = set()
 
     def __call__(self, world: World) -> None:
         """Compare each ReplicaSet's pods with its number and with how many there were."""
         pods = owned(world, POD)
+        taken_in = {controller: self._taken_in(mine) for controller, mine in pods.items() if controller}
+        self._strays = {pod["metadata"]["uid"] for pod in pods[""]}
         for rs in (one for kind in REPLICATED for one in world.list(kind)):
             uid = rs["metadata"]["uid"]
             held = sum(map(active, pods[uid]))
             if held > rs["spec"]["replicas"] and not _fresh(rs):
-                assert held <= self._held.get(uid, 0), (
+                assert held <= self._held.get(uid, 0) + taken_in.get(uid, 0), (
                     f"{name_of(rs)} has {held} pods instead of {rs['spec']['replicas']}"
                 )
             self._held[uid] = held
+
+    def _taken_in(self, pods: Iterable[JsonObject]) -> int:
+        return sum(pod["metadata"]["uid"] in self._strays for pod in pods)
 
 
 class NoneLost:

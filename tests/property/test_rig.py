@@ -21,6 +21,7 @@ from scenarios import (
     pods_deleted,
     recreated,
     rolling_update,
+    room_is_made,
     scale_up_and_down,
     settle,
     template,
@@ -255,6 +256,10 @@ def examine(scenarios: Iterable[Scenario]) -> str:
     for scenario in scenarios:
         expected, writes = HEALTHY[scenario]
         for manner in manners(writes):
+            # Two kubelets of one node that see late may each admit a pod into the room that preemption has
+            # just made. Election keeps it to one kubelet; here nobody is elected.
+            if manner.operators > 1 and scenario is room_is_made:
+                continue
             try:
                 end, taken = live(scenario, manner)
             except AssertionError as error:
