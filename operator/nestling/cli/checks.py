@@ -74,10 +74,11 @@ async def examine(client: Client, namespace: str, now: dt.datetime) -> list[Find
     if leaving:
         found.append(await operator_of_leaving(client, namespace, now))
         return [*found, *(_skipped(check, "the namespace is being deleted") for check in ("nodes", "pods"))]
-    if not namespace:
-        found += await stuck_namespaces(client, now)
+    stuck = [] if namespace else await stuck_namespaces(client)
+    found += [terminating(one, now) for one in stuck]
+    held = [one["metadata"]["name"] for one in stuck]
     found += await together(
-        (operator(client, namespace, now), nodes(client, namespace), pods(client, namespace))
+        (operator(client, namespace, now, leaving=held), nodes(client, namespace), pods(client, namespace))
     )
     return found
 
@@ -103,7 +104,7 @@ def terminating(space: JsonObject, now: dt.datetime) -> Finding:
     )
 
 
-async def stuck_namespaces(client: Client, now: dt.datetime) -> list[Finding]:
+async def stuck_namespaces(client: Client) -> list[JsonObject]:
     """The host namespaces that are being deleted and still hold nodes or pods of ours."""
     try:
         spaces = (await client.call("GET", "/api/v1/namespaces")).get("items") or ()
@@ -116,7 +117,7 @@ async def stuck_namespaces(client: Client, now: dt.datetime) -> list[Finding]:
         }
     except HostError:
         return []  # not ours to look at
-    return [terminating(leaving[name], now) for name in sorted(held)]
+    return [leaving[name] for name in sorted(held)]
 
 
 async def api_server(client: Client) -> Finding:
@@ -180,14 +181,21 @@ async def rights(client: Client, namespace: str) -> Finding:
     return Finding("rights", "PASS", f"all that the operator needs {where}")
 
 
-async def operator(client: Client, namespace: str, now: dt.datetime) -> Finding:
-    """Whether somebody runs the roles, and serves `namespace` (or all that have nodes): Leases are fresh."""
+async def operator(
+    client: Client, namespace: str, now: dt.datetime, *, leaving: Sequence[str] = ()
+) -> Finding:
+    """Whether somebody runs the roles, and serves `namespace` (or all that have nodes): Leases are fresh.
+
+    From namespaces that are `leaving` they may be gone already.
+    """
     try:
         told, scope = await _sightings(client, namespace, now)
         homes = await _homes(client, scope)
     except HostError as error:
         return Finding("operator", "FAIL", error.message, _host_step(error))
     start = "start it: nestling run" + (f" -n {namespace}" if namespace else "")
+    if not told and leaving:
+        return _nobody_lets_go(leaving)
     if not told:
         return Finding("operator", "FAIL", "it has never run here: there is no Lease of it", start)
     concerned = leases.about(told, namespace)
@@ -248,11 +256,15 @@ async def operator_of_leaving(client: Client, namespace: str, now: dt.datetime) 
     alive = sorted({one.role for one in told if one.alive})
     if alive:
         return Finding("operator", "PASS", f"alive: {', '.join(alive)}")
+    return _nobody_lets_go([namespace])
+
+
+def _nobody_lets_go(spaces: Sequence[str]) -> Finding:
     return Finding(
         "operator",
         "FAIL",
-        f"nobody runs it, so nobody lets the objects in {namespace} go",
-        f"nestling uninstall -n {namespace}",
+        f"nobody runs it, so nobody lets the objects in {_listed(spaces)} go",
+        "nestling uninstall " + " ".join(f"-n {name}" for name in spaces),
     )
 
 

@@ -367,7 +367,9 @@ def test_a_namespace_that_cannot_go_without_an_operator(installed: EmbeddedServe
         "nestling uninstall -n team-a",
     )
     assert found["nodes"]["level"] == "SKIP"
-    assert doctor()["namespace"]["next_step"] == found["namespace"]["next_step"]
+    everywhere = doctor()
+    assert everywhere["namespace"]["next_step"] == found["namespace"]["next_step"]
+    assert everywhere["operator"] == found["operator"]
     put_space(installed, "team-b")
     put_operator(installed, "team-b")
     assert doctor("-n", "team-a")["operator"]["level"] == "PASS"
