@@ -6,7 +6,7 @@ time.
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -56,6 +56,16 @@ def drift(root: Path) -> list[str]:
     return sorted(path for path in files().keys() | found.keys() if files().get(path) != found.get(path))
 
 
+def put(root: Path, made: Mapping[str, bytes], changed: Iterable[str]) -> None:
+    """Write those of the changed paths that are made, delete the others."""
+    for path in changed:
+        if path in made:
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(made[path])
+        else:
+            (root / path).unlink()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 1 when `--check` finds a difference."""
     parser = argparse.ArgumentParser(prog="python -m nestling.api.generate", description=__doc__)
@@ -69,12 +79,7 @@ def main(arguments: list[str] | None = None) -> int:
         for path in changed:
             print(f"{path} differs from the models; run make generate", file=sys.stderr)
         return 1 if changed else 0
-    for path in changed:
-        if path in files():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(files()[path])
-        else:
-            (root / path).unlink()
+    put(root, files(), changed)
     return 0
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from nestling.api.crd import crds
+from nestling.api.generate import put
 from nestling.chart import board, definitions, documents, rights
 
 ROOT: Final = Path(__file__).parents[3]
@@ -79,12 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
         for path in changed:
             print(f"{path} differs from its source; run make generate", file=sys.stderr)
         return 1 if changed else 0
-    for path in changed:
-        if path in files():
-            (root / path).parent.mkdir(parents=True, exist_ok=True)
-            (root / path).write_bytes(files()[path])
-        else:
-            (root / path).unlink()
+    put(root, files(), changed)
     return 0
 
 
