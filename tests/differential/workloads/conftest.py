@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def quiet_logs() -> Iterator[None]:
     """Only errors are printed."""
     configured = structlog.get_config()
