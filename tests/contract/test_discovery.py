@@ -80,6 +80,12 @@ def test_aggregated_discovery(server: Server) -> None:
     }
 
 
+def test_old_openapi_comes_in_the_form_that_is_asked_for(server: Server) -> None:
+    json = server.call("GET", "/openapi/v2")
+    assert (json.status, json.content_type, json.body["swagger"]) == (200, "application/json", "2.0")
+    assert server.call("GET", "/openapi/v2", accept="text/html").status == 406
+
+
 def test_openapi_describes_a_kind(server: Server) -> None:
     def documented() -> Any:
         return server.expect(200, "GET", "/openapi/v3")["paths"].get("apis/test.nestling.dev/v1")

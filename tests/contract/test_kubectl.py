@@ -85,6 +85,13 @@ def test_apply_refuses_what_the_schema_does_not_know(kubectl: Kubectl) -> None:
     )
 
 
+def test_apply_of_a_kind_that_is_not_there_says_so(kubectl: Kubectl) -> None:
+    thing = "apiVersion: nowhere.nestling.dev/v1\nkind: Thing\nmetadata: {name: web}\n"
+    refused = kubectl("apply", "-f", "-", given=thing, code=1)
+    assert 'no matches for kind "Thing" in version "nowhere.nestling.dev/v1"' in refused
+    assert "ensure CRDs are installed first" in refused
+
+
 def test_server_side_apply(kubectl: Kubectl) -> None:
     done = "widget.test.nestling.dev/web serverside-applied\n"
     assert kubectl("apply", "--server-side", "-f", "-", given=WIDGET) == done

@@ -1,9 +1,10 @@
 """OpenAPI: enough for `kubectl explain`, and for kubectl to see that the server itself validates.
 
 `/openapi/v3` lists one document per group version, made when asked for. `/openapi/v2` exists for clients that
-still read it, as one JSON document of definitions; kubectl reads v3.
-Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/handler3 and
-apiextensions-apiserver/pkg/controller/openapi/builder.
+still read it, as one JSON document of definitions; kubectl reads v3. Where v3 knows no such group version,
+kubectl asks v2 before it says so, and takes protocol buffers only: these carry a document without any kind.
+Source: Kubernetes 1.37, k8s.io/kube-openapi/pkg/handler and handler3,
+apiextensions-apiserver/pkg/controller/openapi/builder, and OpenAPIv2.proto of gnostic-models 0.7.
 """
 
 import hashlib
@@ -14,15 +15,21 @@ from nestling.api.json import JsonObject
 from nestling.apiserver.exchange import (
     APPLY_PATCH,
     JSON_PATCH,
+    JSON_TYPE,
     MERGE_PATCH,
     STRATEGIC_PATCH,
     Request,
     Response,
 )
+from nestling.apiserver.protobuf import field
+from nestling.apiserver.refusal import Refusal
 from nestling.apiserver.resource import Registry, Resource
 from nestling.apiserver.schema import METADATA
 
 OBJECT_META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+INFO: Final = {"title": "Nestling's embedded Kubernetes API", "version": "v1.37.2"}
+PROTOBUF: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+_PROTOBUF_TYPES: Final = (PROTOBUF, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
 _DESCRIPTIONS: Final = {
     "apiVersion": "Version of the API that this object is written in, as group/version.",
     "kind": "Kind of the object, in CamelCase.",
@@ -34,7 +41,7 @@ def answer(registry: Registry, request: Request) -> Response | None:
     """Answer an OpenAPI path, None for any other."""
     path = request.path.rstrip("/")
     if path == "/openapi/v2":
-        return Response.of(_version_2(registry))
+        return _answer_version_2(registry, request)
     if path == "/openapi/v3":
         return Response.of(
             {"paths": {name: {"serverRelativeURL": _url(registry, name)} for name in _roots(registry)}}
@@ -98,7 +105,7 @@ def document(registry: Registry, name: str) -> JsonObject:
     schemas[OBJECT_META] = METADATA
     return {
         "openapi": "3.0.0",
-        "info": {"title": "Nestling's embedded Kubernetes API", "version": "v1.37.2"},
+        "info": INFO,
         "paths": {path: item for resource in resources for path, item in _paths(resource, f"/{name}")},
         "components": {"schemas": schemas},
     }
@@ -202,6 +209,23 @@ def _operation(
     return operation
 
 
+def _answer_version_2(registry: Registry, request: Request) -> Response:
+    """The document in the first form of the Accept header that exists. Raises Refusal when there is none."""
+    for choice in (request.headers.get("accept") or "*/*").split(","):
+        media = choice.partition(";")[0].strip().lower()
+        if media in (JSON_TYPE, "application/*", "*/*"):
+            return Response.of(_version_2(registry))
+        if media in _PROTOBUF_TYPES:
+            return Response(200, _empty_version_2(), content_type=PROTOBUF)
+    raise Refusal(406, "", plain=True)
+
+
+def _empty_version_2() -> bytes:
+    """A document that describes nothing, as protocol buffers."""
+    info = field(1, INFO["title"].encode()) + field(2, INFO["version"].encode())
+    return field(1, b"2.0") + field(2, info) + field(8, b"")
+
+
 def _version_2(registry: Registry) -> JsonObject:
     definitions: dict[str, Any] = {
         definition_name(r): schema_of(r, "#/definitions/") for r in registry if r.served
@@ -209,7 +233,7 @@ def _version_2(registry: Registry) -> JsonObject:
     definitions[OBJECT_META] = METADATA
     return {
         "swagger": "2.0",
-        "info": {"title": "Nestling's embedded Kubernetes API", "version": "v1.37.2"},
+        "info": INFO,
         "paths": {},
         "definitions": definitions,
     }
