@@ -64,6 +64,7 @@ class Election:
         self._random = random or Random()
         self._seen = ""  # resourceVersion of the Lease as we last saw it
         self._seen_at = 0.0  # monotonic
+        self._awaited = ""  # whom we have said that we wait for
 
     async def run(self) -> None:
         """Campaign, then renew, until cancelled; on cancellation the Lease is given back."""
@@ -135,6 +136,9 @@ class Election:
         )
         if holder in {"", self._identity} or expired or is_dead_neighbour(holder, self._identity):
             return await self._write(lease)
+        if not self.leading.is_set() and holder != self._awaited:
+            self._awaited = holder
+            log.info("another process leads, waiting", lease=self.name, holder=holder)
         return False
 
     async def _write(self, lease: JsonObject | None) -> bool | None:

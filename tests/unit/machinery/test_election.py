@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from structlog.testing import capture_logs
 
 from memory_host import Host
 from nestling.api.kinds import CONFIG_MAP, LEASE
@@ -48,6 +49,15 @@ async def test_a_lease_that_nobody_renews_is_taken_over_after_its_duration_as_we
     lease = await host.client.get(LEASE, "team-a", "nestling-leader-test")
     assert lease["spec"]["holderIdentity"] == "two"
     assert lease["spec"]["leaseTransitions"] == 1
+
+
+async def test_a_candidate_says_once_for_whom_it_waits(host: Host) -> None:
+    await candidate(host, "one")._try_to_hold()
+    second = candidate(host, "two")
+    with capture_logs() as lines:
+        assert [await second._try_to_hold(), await second._try_to_hold()] == [False, False]
+    told = {"event": "another process leads, waiting", "lease": "nestling-leader-test", "holder": "one"}
+    assert lines == [{**told, "log_level": "info"}]
 
 
 async def test_a_jump_of_the_wall_clock_steals_no_lease(host: Host) -> None:
