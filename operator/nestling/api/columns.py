@@ -107,16 +107,16 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         Column("Ready", ".status.numberReady", "Nodes whose pod is ready.", "integer"),
         Column("Up-to-date", ".status.updatedNumberScheduled", "Nodes with the present template.", "integer"),
         Column("Available", ".status.numberAvailable", "Nodes whose pod is ready long enough.", "integer"),
-        Column("Node Selector", ".spec.template.spec.nodeSelector", "Labels that nodes must carry."),
+        Column("Node Selector", ".status.display.nodeSelector", "Labels that nodes must carry."),
         AGE,
-        *_wide_template(selector=".spec.selector.matchLabels"),
+        *_wide_template(selector=".status.display.selector"),
     ),
     kinds.JOB: (
         Column("Status", ".status.display.status", "State in one word."),
         Column("Completions", ".status.display.completions", "Successes, of those wanted."),
         Column("Duration", ".status.display.duration", "Time from start to end."),
         AGE,
-        *_wide_template(selector=".spec.selector.matchLabels"),
+        *_wide_template(selector=".status.display.selector"),
     ),
     kinds.CRON_JOB: (
         Column("Schedule", ".spec.schedule", "When a Job is made."),
@@ -127,7 +127,7 @@ COLUMNS: Final[Mapping[Kind, tuple[Column, ...]]] = {
         AGE,
         *_wide_template(
             ".spec.jobTemplate.spec.template.spec.containers[*]",
-            ".spec.jobTemplate.spec.selector.matchLabels",
+            ".status.display.selector",
         ),
     ),
     kinds.SERVICE: (

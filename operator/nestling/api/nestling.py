@@ -285,6 +285,15 @@ class ReadyDisplay(Schema):
     """Pods that are ready, of those wanted, such as 2/3."""
 
 
+class DaemonSetDisplay(Schema):
+    """What kubectl shows of a DaemonSet."""
+
+    node_selector: Text | None = None
+    """Labels that nodes must carry, as text."""
+    selector: Text | None = None
+    """Labels of the pods as text."""
+
+
 class JobBackoff(Schema):
     """Failures of a Job's pods since the last success, which Kubernetes keeps in memory."""
 
@@ -301,6 +310,8 @@ class JobDisplay(Schema):
     """Successes, of those wanted, such as 1/1."""
     duration: Text | None = None
     """Time from start to end, such as 12s."""
+    selector: Text | None = None
+    """Labels of the pods as text."""
     status: Text | None = None
     """State in one word, such as Running or Complete."""
 
@@ -310,6 +321,8 @@ class CronJobDisplay(Schema):
 
     active: Int32 | None = None
     """How many of its Jobs still run."""
+    selector: Text | None = None
+    """Labels of the pods as text, where the template chooses them."""
 
 
 class ServiceDisplay(Schema):

@@ -33,6 +33,7 @@ from nestling.api.nestling import (
     ClusterSpec,
     ClusterStatus,
     CronJobDisplay,
+    DaemonSetDisplay,
     EndpointSliceDisplay,
     JobBackoff,
     JobDisplay,
@@ -204,6 +205,13 @@ class VirtualStatefulSet(Schema):
     """How far the StatefulSet is."""
 
 
+class VirtualDaemonSetStatus(DaemonSetStatus):
+    """On how many nodes the pod runs."""
+
+    display: DaemonSetDisplay | None = None
+    """What kubectl shows of the DaemonSet."""
+
+
 class VirtualDaemonSet(Schema):
     """One pod on every suitable node."""
 
@@ -211,7 +219,7 @@ class VirtualDaemonSet(Schema):
 
     spec: DaemonSetSpec
     """Which pod runs on every suitable node, and how it changes."""
-    status: DaemonSetStatus | None = None
+    status: VirtualDaemonSetStatus | None = None
     """On how many nodes the pod runs."""
 
 

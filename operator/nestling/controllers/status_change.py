@@ -18,6 +18,11 @@ def selector_text(selector: Selector) -> str | None:
     return text if len(text) <= LONGEST_TEXT else None
 
 
+def selector_column(selector: Selector) -> str:
+    """The selector as kubectl prints it, cut to what fits."""
+    return (str(selector) or "<none>")[:LONGEST_TEXT]
+
+
 def status_write(record: Record, stored: JsonObject | None, wanted: JsonObject) -> Patch | None:
     """The write that turns the `stored` status into the `wanted` one, or None.
 

@@ -50,7 +50,7 @@ def entry(job: JsonObject) -> JsonObject:
 
 
 def ticking(spec: JsonObject | None = None, **status: Any) -> JsonObject:
-    return a_cron_job(spec=spec, status={**LAST, "display": {"active": 0}, **status})
+    return a_cron_job(spec=spec, status={**LAST, "display": {"active": 0, "selector": "<none>"}, **status})
 
 
 def plan_for(cron_job: JsonObject, *jobs: JsonObject, now: float = NOW) -> Plan:
@@ -172,12 +172,14 @@ def test_name_that_somebody_else_has_is_left_alone() -> None:
 def test_concurrency(policy: str, made: list[str], gone: list[str], events: list[str]) -> None:
     first = ticking({"concurrencyPolicy": policy})
     job = job_at(first, NOW - FIVE)
-    first["status"] |= {"active": [entry(job)], "display": {"active": 1}}
+    first["status"] |= {"active": [entry(job)], "display": {"active": 1, "selector": "<none>"}}
     plan = plan_for(first, job)
     assert created(plan) == made
     assert deleted(plan) == gone
     assert said(plan) == events
-    assert status_of(plan) == ({"active": None, "display": {"active": 0}} if gone else {})
+    assert status_of(plan) == (
+        {"active": None, "display": {"active": 0, "selector": "<none>"}} if gone else {}
+    )
 
 
 def test_forbidden_job_is_made_when_the_one_before_has_finished() -> None:
@@ -199,7 +201,7 @@ def test_job_that_was_made_is_listed_with_its_moment() -> None:
     assert status_of(plan) == {
         "active": [entry(job)],
         "lastScheduleTime": timestamp(NOW),
-        "display": {"active": 1},
+        "display": {"active": 1, "selector": "<none>"},
     }
     assert said(plan) == []
     assert created(plan) == []
@@ -219,7 +221,7 @@ def test_job_that_finished_before_it_was_listed_is_not_made_again() -> None:
 def test_finished_job_is_taken_off_the_list(finish: str, time: str | None) -> None:
     cron_job = ticking()
     job = job_at(cron_job, NOW - FIVE, finish)
-    cron_job["status"] |= {"active": [entry(job)], "display": {"active": 1}}
+    cron_job["status"] |= {"active": [entry(job)], "display": {"active": 1, "selector": "<none>"}}
     plan = plan_for(cron_job, job, now=NOW - 1)
     assert status_of(plan).get("lastSuccessfulTime") == time
     assert status_of(plan)["active"] is None
@@ -235,10 +237,13 @@ def test_last_success_does_not_go_back() -> None:
 
 def test_active_job_that_is_gone_is_told_of() -> None:
     cron_job = ticking()
-    cron_job["status"] |= {"active": [entry(job_at(cron_job, NOW - FIVE))], "display": {"active": 1}}
+    cron_job["status"] |= {
+        "active": [entry(job_at(cron_job, NOW - FIVE))],
+        "display": {"active": 1, "selector": "<none>"},
+    }
     plan = plan_for(cron_job, now=NOW - 1)
     assert said(plan) == ["MissingJob"]
-    assert status_of(plan) == {"active": None, "display": {"active": 0}}
+    assert status_of(plan) == {"active": None, "display": {"active": 0, "selector": "<none>"}}
 
 
 def test_job_that_the_cron_job_did_not_make_is_told_of_and_not_listed() -> None:
@@ -249,7 +254,7 @@ def test_job_that_the_cron_job_did_not_make_is_told_of_and_not_listed() -> None:
 
 
 def test_cron_job_on_its_way_out_keeps_only_its_status() -> None:
-    cron_job = a_cron_job(status={**LAST, "display": {"active": 0}}, deleting_at=NOW)
+    cron_job = a_cron_job(status={**LAST, "display": {"active": 0, "selector": "<none>"}}, deleting_at=NOW)
     job = job_at(cron_job, NOW - FIVE)
     plan = plan_for(cron_job, job)
     assert created(plan) == []
@@ -283,7 +288,7 @@ def test_oldest_finished_jobs_go(spec: JsonObject, gone: list[int]) -> None:
 def test_job_that_goes_at_once_leaves_the_list_without_a_word() -> None:
     cron_job = ticking({"successfulJobsHistoryLimit": 0})
     job = job_at(cron_job, NOW - FIVE, "Complete")
-    cron_job["status"] |= {"active": [entry(job)], "display": {"active": 1}}
+    cron_job["status"] |= {"active": [entry(job)], "display": {"active": 1, "selector": "<none>"}}
     plan = plan_for(cron_job, job, now=NOW - 1)
     assert deleted(plan) == [name_at(NOW - FIVE)]
     assert said(plan) == []

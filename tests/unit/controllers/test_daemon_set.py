@@ -543,6 +543,28 @@ def test_old_revisions_beyond_the_limit_are_forgotten_unless_a_pod_has_them() ->
 # --- status ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("spec", "shown"),
+    [
+        pytest.param({}, ("<none>", "app=web"), id="labels of pods only"),
+        pytest.param(
+            {"template": a_template(nodeSelector={"disk": "ssd", "arch": "arm"})},
+            ("arch=arm,disk=ssd", "app=web"),
+            id="labels of nodes, too",
+        ),
+        pytest.param(
+            {"selector": {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "w"]}]}},
+            ("<none>", "app in (w,web)"),
+            id="expressions",
+        ),
+    ],
+)
+def test_columns_show_selectors_as_kubectl_does(spec: JsonObject, shown: tuple[str, str]) -> None:
+    status = status_written(plan_for(a_set(spec=spec)))
+    assert status is not None
+    assert (status["display"]["nodeSelector"], status["display"]["selector"]) == shown
+
+
 def counts(plan: Plan) -> Sequence[int]:
     status = status_written(plan)
     assert status is not None

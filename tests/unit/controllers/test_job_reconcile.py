@@ -18,6 +18,7 @@ from nestling.machinery.records.pod import Pod
 from nestling.machinery.view import View
 
 UID = "uid-job-pi"
+SELECTED = f"batch.kubernetes.io/controller-uid={UID}"
 STARTED: JsonObject = {
     "startTime": timestamp(NOW - 60),
     "ready": 0,
@@ -231,7 +232,7 @@ def test_first_look_after_completion_starts_the_job() -> None:
         "terminating": 0,
         "uncountedTerminatedPods": {"succeeded": None, "failed": None},
         "startTime": timestamp(NOW),
-        "display": {"completions": "0/1", "status": "Running"},
+        "display": {"completions": "0/1", "selector": SELECTED, "status": "Running"},
     }
 
 
@@ -671,7 +672,12 @@ def test_job_that_succeeded_is_complete(succeeded: int, events: list[str]) -> No
     assert status["completionTime"] == timestamp(NOW)
     assert status["succeeded"] == succeeded
     assert status["backoff"] is None
-    assert status["display"] == {"completions": f"{succeeded}/1", "status": "Complete", "duration": "60s"}
+    assert status["display"] == {
+        "completions": f"{succeeded}/1",
+        "duration": "60s",
+        "selector": SELECTED,
+        "status": "Complete",
+    }
     assert [reason for reason, _ in said(plan)] == events
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from nestling.api.json import JsonObject
 from nestling.api.kinds import JOB
 from nestling.controllers.cron_job import events
-from nestling.controllers.status_change import status_write
+from nestling.controllers.status_change import selector_column, status_write
 from nestling.machinery.clock import timestamp
 from nestling.machinery.names import Key, key_of
 from nestling.machinery.plan import Emit, Patch
 from nestling.machinery.records.job import CronJob, Job
+from nestling.machinery.records.workload import object_of, selector_of
 from nestling.machinery.view import View
 
 
@@ -67,7 +68,7 @@ class Account:
             "active": self.active or None,
             "lastScheduleTime": _text(self.scheduled_at),
             "lastSuccessfulTime": _text(self.succeeded_at),
-            "display": {"active": len(self.active)},
+            "display": {"active": len(self.active), "selector": _job_selector(body)},
         }
         patch = status_write(cron_job, body.get("status"), wanted)
         if patch is not None:
@@ -114,6 +115,11 @@ def reference(job: Job) -> JsonObject:
         "uid": job.uid,
         "resourceVersion": str(job.version),
     }
+
+
+def _job_selector(cron_job: JsonObject) -> str:
+    template = object_of(object_of(cron_job.get("spec")).get("jobTemplate"))
+    return selector_column(selector_of(object_of(template.get("spec")).get("selector")))
 
 
 def _text(seconds: float | None) -> str | None:

@@ -5,7 +5,10 @@ Source: Kubernetes 1.37, pkg/controller/daemon/daemon_controller.go (updateDaemo
 """
 
 from nestling.api.json import JsonObject
+from nestling.api.selector import Selector
 from nestling.controllers.daemon_set.household import Household
+from nestling.controllers.status_change import selector_column
+from nestling.machinery.records.workload import object_of
 
 
 def status_of(house: Household, collisions: int) -> JsonObject:
@@ -14,6 +17,7 @@ def status_of(house: Household, collisions: int) -> JsonObject:
     firsts = [pods[0] for node in wanted if (pods := house.on(node))]
     ready = [pod for pod in firsts if pod.ready]
     available = sum(map(house.available, ready))
+    node_labels = object_of(object_of(house.template.get("spec")).get("nodeSelector"))
     status: JsonObject = {
         "currentNumberScheduled": len(firsts),
         "numberMisscheduled": sum(bool(house.on(node)) for node, fit in house.fits.items() if not fit.runs),
@@ -23,5 +27,9 @@ def status_of(house: Household, collisions: int) -> JsonObject:
         "numberAvailable": available,
         "numberUnavailable": len(wanted) - available,
         "observedGeneration": house.ds.generation,
+        "display": {
+            "nodeSelector": selector_column(Selector.from_labels(node_labels)),
+            "selector": selector_column(house.ds.selector),
+        },
     }
     return {**status, "collisionCount": collisions} if collisions else status

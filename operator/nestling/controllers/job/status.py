@@ -14,7 +14,7 @@ from nestling.controllers.job import condition
 from nestling.controllers.job.backoff import Backoff
 from nestling.controllers.job.indexes import Intervals, text_of
 from nestling.controllers.job.tracking import Uncounted
-from nestling.controllers.status_change import status_write
+from nestling.controllers.status_change import selector_column, status_write
 from nestling.machinery.clock import timestamp
 from nestling.machinery.duration import human
 from nestling.machinery.plan import Patch
@@ -74,7 +74,11 @@ def display(job: Job, state: State) -> JsonObject:
         wanted = str(job.completions)
     else:
         wanted = f"1 of {job.parallelism}" if job.parallelism > 1 else "1"
-    shown = {"completions": f"{state.succeeded}/{wanted}", "status": word(job, state.conditions)}
+    shown = {
+        "completions": f"{state.succeeded}/{wanted}",
+        "selector": selector_column(job.selector),
+        "status": word(job, state.conditions),
+    }
     if state.started_at is not None and state.completed_at is not None:
         shown["duration"] = human(int(state.completed_at) - int(state.started_at))
     return shown
