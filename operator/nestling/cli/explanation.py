@@ -300,7 +300,8 @@ def _happenings(events: Sequence[JsonObject]) -> list[Happening]:
         )
         for one in events
     ]
-    return sorted(found, key=lambda one: one.last, reverse=True)[:_MOST_EVENTS]
+    # The host lists those of one second by name, the first one first.
+    return sorted(found, key=lambda one: one.last)[::-1][:_MOST_EVENTS]
 
 
 def _phase(pod: JsonObject) -> str:

@@ -1,9 +1,11 @@
 """Kubernetes Events: written behind everything else, folded when they repeat, dropped before they do harm.
 
 An event is for people. It rides in a lane of its own: it waits while objects are being written, is limited
-per second and in number, and a failure to write one is counted and forgotten. Its name depends on what it
-says, so a repeat finds its predecessor and raises `count`. Source: Kubernetes 1.37, client-go tools/record
-(aggregation within 10 minutes, correlation by source and message).
+per second and in number, and a failure to write one is counted and forgotten. Its name ends with the moment
+at which it was said, as natively: timestamps are whole seconds, and what sorts by them leaves those of one
+second in the order of their names. A repeat raises `count` while this process remembers the first one.
+Source: Kubernetes 1.37, client-go tools/record (aggregation within 10 minutes, correlation by source and
+message).
 """
 
 import asyncio
@@ -17,7 +19,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import EVENT
 from nestling.machinery.client import Client
 from nestling.machinery.clock import Clock, timestamp
-from nestling.machinery.errors import AlreadyExists, HostError, NotFound
+from nestling.machinery.errors import HostError, NotFound
 from nestling.machinery.names import suffix
 from nestling.machinery.plan import Emit
 
@@ -51,8 +53,10 @@ class EventRecorder:
         self._pause_s = 1.0 / per_second
         self._backlog = backlog
         self._patience_s = patience_s
-        self._waiting: OrderedDict[str, tuple[Emit, int, float]] = OrderedDict()
-        self._told: OrderedDict[str, tuple[int, float]] = OrderedDict()  # name -> count, last time
+        # What is said, as a short text -> the event, its name, how often, last time.
+        self._waiting: OrderedDict[str, tuple[Emit, str, int, float]] = OrderedDict()
+        self._told: OrderedDict[str, tuple[str, int, float]] = OrderedDict()  # -> name, count, last time
+        self._moment = 0  # of the last name, in nanoseconds since 1970
         self._wake = asyncio.Event()
         self.written = 0
         self.dropped = 0
@@ -63,9 +67,13 @@ class EventRecorder:
 
     def record(self, event: Emit) -> None:
         """Take one event; a repeat of one that still waits only raises its count."""
-        name = event_name(event)
-        known = self._waiting.get(name)
-        self._waiting[name] = (event, known[1] + 1 if known else 1, self._clock.now())
+        content = suffix(event.uid, event.type, event.reason, event.message, event.component, length=12)
+        now = self._clock.now()
+        if content in self._waiting:
+            _, name, times, _ = self._waiting[content]
+        else:
+            name, times = self._name(event, now), 0
+        self._waiting[content] = (event, name, times + 1, now)
         if len(self._waiting) > self._backlog:
             self._waiting.popitem(last=False)
             self.dropped += 1
@@ -93,40 +101,39 @@ class EventRecorder:
         """Write the oldest waiting event; what the host refuses is dropped."""
         if not self._waiting:
             return
-        name, (event, times, last) = self._waiting.popitem(last=False)
-        count, before = self._told.pop(name, (0, 0.0))
-        if last - before > FOLD_WITHIN_S:
-            count = 0
-        count += times
+        content, (event, name, times, last) = self._waiting.popitem(last=False)
+        told, count, before = self._told.pop(content, ("", 0, 0.0))
         try:
-            if count > times:
-                body: JsonObject = {"count": count, "lastTimestamp": timestamp(last)}
-                await self._client.patch(EVENT, event.key.cluster, name, body)
+            if (
+                told
+                and last - before <= FOLD_WITHIN_S
+                and await self._raise_count(event, told, count + times, last)
+            ):
+                name, times = told, count + times
             else:
-                await self._create(name, event, times, last)
-        except NotFound:
-            await self._quietly(name, event, times, last)  # expired meanwhile, or its namespace is gone
+                body = event_body(name, event, times, last)
+                await self._client.create(EVENT, event.key.cluster, body)
         except HostError as error:
             self._lost(event, error)
             return
-        self._told[name] = (count, last)
+        self._told[content] = (name, times, last)
         if len(self._told) > REMEMBERED:
             self._told.popitem(last=False)
         self.written += 1
 
-    async def _quietly(self, name: str, event: Emit, times: int, last: float) -> None:
+    async def _raise_count(self, event: Emit, name: str, count: int, last: float) -> bool:
+        """Say it once more; False if the event has expired meanwhile."""
+        body: JsonObject = {"count": count, "lastTimestamp": timestamp(last)}
         try:
-            await self._create(name, event, times, last)
-        except HostError as error:
-            self._lost(event, error)
-
-    async def _create(self, name: str, event: Emit, times: int, last: float) -> None:
-        try:
-            await self._client.create(EVENT, event.key.cluster, event_body(name, event, times, last))
-        except AlreadyExists:  # told before we were restarted
-            found = await self._client.get(EVENT, event.key.cluster, name)
-            body = {"count": int(found.get("count") or 0) + times, "lastTimestamp": timestamp(last)}
             await self._client.patch(EVENT, event.key.cluster, name, body)
+        except NotFound:
+            return False
+        return True
+
+    def _name(self, event: Emit, now: float) -> str:
+        """Name of a new Event object: the object's host name and a moment that no other name of ours has."""
+        self._moment = max(self._moment + 1, int(now * 1e9))
+        return f"{event.key.host_name[:236]}.{self._moment:x}"
 
     def _lost(self, event: Emit, error: HostError) -> None:
         self.dropped += 1
@@ -137,12 +144,6 @@ class EventRecorder:
             reason=event.reason,
             why=str(error),
         )
-
-
-def event_name(event: Emit) -> str:
-    """Name of the Event object: the object's host name and what is said about it, so that repeats meet."""
-    tail = suffix(event.uid, event.type, event.reason, event.message, event.component, length=12)
-    return f"{event.key.host_name[:240]}.{tail}"
 
 
 def event_body(name: str, event: Emit, times: int, last: float) -> JsonObject:

@@ -56,13 +56,25 @@ async def test_a_repeat_raises_the_count_instead_of_writing_another(host: Host) 
     assert event["count"] == 5
 
 
-async def test_a_restarted_recorder_finds_what_was_said_before(host: Host) -> None:
-    for _ in range(2):
-        recorder = EventRecorder(host.client, host.clock)
-        recorder.record(said())
-        await recorder.drain()
+async def test_events_of_one_second_are_listed_in_the_order_in_which_they_were_said(host: Host) -> None:
+    recorder = EventRecorder(host.client, host.clock)
+    told = ["Scheduled", "Pulling", "Pulled", "Created", "Started"]
+    for message in told:
+        recorder.record(said(message))
+    recorder.record(said("Pulling"))
+    await recorder.drain()
+    assert [event["message"] for event in await written(host)] == told
+
+
+async def test_a_repeat_of_an_event_that_has_expired_is_a_new_one(host: Host) -> None:
+    recorder = EventRecorder(host.client, host.clock)
+    recorder.record(said())
+    await recorder.drain()
+    await host.client.call("DELETE", "/api/v1/namespaces/team-a/events")
+    recorder.record(said())
+    await recorder.drain()
     [event] = await written(host)
-    assert event["count"] == 2
+    assert event["count"] == 1
 
 
 async def test_a_long_message_is_cut_to_what_the_field_allows(host: Host) -> None:
