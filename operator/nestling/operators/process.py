@@ -37,7 +37,7 @@ from nestling.monitoring.loops import LoopMetrics, Readings, ReadingsCollector
 from nestling.monitoring.server import MetricsServer, Page
 from nestling.operators.feed import Feed, Hub
 from nestling.operators.roles import Role, Setting
-from nestling.operators.supervisor import Supervisor
+from nestling.operators.supervisor import Supervisor, long_failing
 from nestling.scheduler.configuration import Setup
 
 log = structlog.get_logger(__name__)
@@ -104,7 +104,8 @@ class Process:
         self.registry = CollectorRegistry()
         self.metrics = LoopMetrics(self.registry)
         transport = HttpTransport(login.credentials(), connections=options.connections)
-        self.client = Client(transport, observe=self.metrics.requested)
+        self._answered = float("-inf")  # monotonic; when the host last answered, if only to say no
+        self.client = Client(transport, observe=self._requested)
         self.cache = Cache({record.KIND: record for role in roles for record in role.records}.values())
         self.echo = Echo(self._clock, self.cache.kinds)
         self.hub = Hub()
@@ -295,7 +296,7 @@ class Process:
         }
 
     def _live_checks(self) -> dict[str, Callable[[], str]]:
-        return {"watch": self._stale}
+        return {"watch": lambda: self._stale() or self._failing()}
 
     def _ready_checks(self) -> dict[str, Callable[[], str]]:
         return {
@@ -306,6 +307,14 @@ class Process:
     def _stale(self) -> str:
         stale = self.echo.stale()
         return f"no word from the watch of {', '.join(stale)}" if stale else ""
+
+    def _failing(self) -> str:
+        return long_failing(self.supervisor.failing_s(), self._clock.monotonic() - self._answered)
+
+    def _requested(self, method: str, status: int, seconds: float) -> None:
+        if status < 500:
+            self._answered = self._clock.monotonic()
+        self.metrics.requested(method, status, seconds)
 
 
 def _exit_at_once(lease: str) -> None:

@@ -5,7 +5,7 @@ write or a deep copy per event. See the measurements quoted at each setting.
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 from typing import Any, Final
 
@@ -65,16 +65,31 @@ class NoProgress(kopf.ProgressStorage):
 class EndlessBackoff(Iterable[float]):
     """Seconds between tries of a list or watch, without end: after a finite row Kopf exits (54 s by default).
 
-    An object with `__iter__` and no `__len__`, so that Kopf cannot count it.
+    An object with `__iter__` and no `__len__`, so that Kopf cannot count it. Kopf shows errors to no handler,
+    but it takes a row per request and, before each try, the next pause: whoever comes back for more has
+    failed, and who is done drops the row.
     """
 
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._failing: dict[object, float] = {}
+
     def __iter__(self) -> Iterator[float]:
-        random = Random()
-        for step in itertools.chain((0.1, 0.3, 1, 2, 4), itertools.repeat(5)):
-            yield step * (1 + random.random() / 4)
+        random, request, begun = Random(), object(), self._monotonic()
+        try:
+            for tries, step in enumerate(itertools.chain((0.1, 0.3, 1, 2, 4), itertools.repeat(5))):
+                if tries == 1:
+                    self._failing[request] = begun
+                yield step * (1 + random.random() / 4)
+        finally:
+            self._failing.pop(request, None)
+
+    def failing_s(self) -> float:
+        """For how long the request that has failed the longest has been at it; 0 if none fails."""
+        return self._monotonic() - min(self._failing.values()) if self._failing else 0.0
 
 
-def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
+def kopf_settings(backoffs: EndlessBackoff, *, clusterwide: bool) -> kopf.OperatorSettings:
     """Settings of one Kopf operator, see DESIGN section 3."""
     settings = kopf.OperatorSettings()
     settings.queueing.idle_timeout = 1  # a worker task per object lives that long after its last event
@@ -86,7 +101,7 @@ def kopf_settings(*, clusterwide: bool) -> kopf.OperatorSettings:
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
     settings.persistence.finalizer = f"{GROUP}/operator"
-    settings.networking.error_backoffs = EndlessBackoff()
+    settings.networking.error_backoffs = backoffs
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.inactivity_timeout = 75  # the host sends bookmarks about once a minute

@@ -18,13 +18,18 @@ import structlog
 from nestling.machinery.echo import Echo
 from nestling.machinery.election import own_identity
 from nestling.machinery.login import Login
-from nestling.operators.settings import kopf_settings
+from nestling.operators.settings import EndlessBackoff, kopf_settings
 
 log = structlog.get_logger(__name__)
 
 CHECK_EVERY_S: Final = 5.0
 # An operator that has lived that long has begun well.
 STEADY_S: Final = 10.0
+# A request that has failed for that long is worth a word.
+HICCUP_S: Final = 30.0
+FAILING_LONG_S: Final = 300.0
+# A leader renews its Lease every few seconds.
+ANSWERED_LATELY_S: Final = 30.0
 KOPF_HOME: Final = str(Path(kopf.__file__).parent)
 
 
@@ -45,6 +50,17 @@ class NotKopfs(Collection[asyncio.Task[Any]]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def long_failing(failing_s: float, unanswered_s: float) -> str:
+    """What a new process may cure: no lasting watch for long, although the host answers our own requests.
+
+    `unanswered_s` is the time since it last did. While it answers nobody, a new process would only be one
+    more that waits.
+    """
+    if failing_s < FAILING_LONG_S or unanswered_s > ANSWERED_LATELY_S:
+        return ""
+    return f"a list or watch has been failing for {failing_s:.0f} s, though the host answers"
 
 
 class Supervisor:
@@ -70,12 +86,18 @@ class Supervisor:
         self._spawned = spawned
         self._fell = ""  # why the operator before this one ended early
         self._begun = 0.0  # monotonic
+        self._unsteady_since = (
+            0.0  # monotonic; when the first of a row of operators that fell early had begun
+        )
+        self._backoffs = EndlessBackoff(time.monotonic)
         self.restarts = 0
 
     async def run(self) -> None:
         """Start and restart Kopf until cancelled."""
         while True:
             self._begun = time.monotonic()
+            if not self._fell:
+                self._unsteady_since = self._begun
             try:
                 await self._once()
                 why = "it ended"
@@ -88,18 +110,32 @@ class Supervisor:
             await asyncio.sleep(pause)
 
     def trouble(self) -> str:
-        """Why there is no lasting watch: the last operator fell soon, and this one has not lived long."""
-        steady = time.monotonic() - self._begun >= STEADY_S
-        return "" if steady or not self._fell else f"watching keeps ending: {self._fell}"
+        """Why there is no lasting watch, if there is none.
+
+        The last operator fell soon and this one has not lived long, or its requests keep failing.
+        """
+        if self._falls():
+            return f"watching keeps ending: {self._fell}"
+        failing_s = self._backoffs.failing_s()
+        return "" if failing_s < HICCUP_S else f"a list or watch has been failing for {failing_s:.0f} s"
+
+    def failing_s(self) -> float:
+        """For how long there has been no lasting watch; 0 if there is one."""
+        falling_s = time.monotonic() - self._unsteady_since if self._falls() else 0.0
+        return max(falling_s, self._backoffs.failing_s())
+
+    def _falls(self) -> bool:
+        return bool(self._fell) and time.monotonic() - self._begun < STEADY_S
 
     async def _once(self) -> None:
+        self._backoffs = EndlessBackoff(time.monotonic)  # none of an operator that is gone fails any more
         registry = kopf.OperatorRegistry()
         kopf.on.login(registry=registry)(self._connect)
         self._register(registry)
         stop = asyncio.Event()
         tasks = await kopf.spawn_tasks(
             registry=registry,
-            settings=kopf_settings(clusterwide=not self._clusters),
+            settings=kopf_settings(self._backoffs, clusterwide=not self._clusters),
             # Kopf would ask for the name of our user, which a numeric user of an image has not.
             identity=cast("Any", own_identity()),
             standalone=True,
