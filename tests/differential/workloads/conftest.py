@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quiet_logs() -> Iterator[None]:
     """Only errors are printed."""
     configured = structlog.get_config()
