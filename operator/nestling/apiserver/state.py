@@ -11,9 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
-import orjson
-
-from nestling.api.json import JsonObject
+from nestling.api.json import JsonObject, packed
 from nestling.apiserver import metadata
 from nestling.apiserver.record import Change, Place, Record, restamped
 from nestling.apiserver.refusal import Refusal
@@ -80,7 +78,7 @@ class State:
         for key, value in body.items():
             if key not in _LEADING:
                 ordered[key] = value
-        data = orjson.dumps(ordered)
+        data = packed(ordered)
         if len(data) > MAX_OBJECT:
             raise Refusal(413, f"Request entity too large: limit is {MAX_OBJECT}")
         fields: Mapping[str, str] = {

@@ -85,6 +85,9 @@ class Feed:
         deleted = event["type"] == "DELETED"
         self._echo.heard(kind, obj, deleted=deleted)
         change = self._cache.see(kind, obj, deleted=deleted)
+        # Kopf's view of an event is a cycle, and waits for the garbage collector with all that it holds.
+        for part in ("spec", "status"):
+            event["object"].pop(part, None)
         if change is not None:
             self._hub.changed(change)
         if event["type"] is None and self.synced and kind.plural not in self._relisted:

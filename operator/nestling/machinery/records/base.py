@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, cast
 
 import orjson
 
-from nestling.api.json import JsonObject
+from nestling.api.json import JsonObject, packed
 from nestling.api.kinds import API_VERSION, Kind, Uid
 from nestling.machinery.clock import seconds_of
 from nestling.machinery.conditions import conditions_of, find_condition
@@ -113,7 +113,7 @@ class Record:
             "labels": meta.get("labels") or EMPTY,
             "finalizers": tuple(meta.get("finalizers") or ()),
             "owners": tuple(map(_owner, meta.get("ownerReferences") or ())),
-            "raw": orjson.dumps(obj),
+            "raw": packed(obj),
         }
 
 
