@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,6 +126,8 @@ class Bench:
 
     cluster: KindCluster
     helm_bin: Path
+    # When each host namespace began to lose its release (seconds since 1970).
+    leaving: dict[str, float] = field(default_factory=dict[str, float])
 
     @property
     def env(self) -> dict[str, str]:
@@ -169,6 +171,16 @@ class Bench:
                 raise
             print("the API server is too busy to take all kinds at once; a second try")
             self.helm("upgrade", "--install", *chart, timeout_s=400)
+
+    def uninstall(self, space: str) -> None:
+        """helm uninstall, as users type it."""
+        self.leaving.setdefault(space, time.time())
+        self.helm("uninstall", "nestling", "-n", space, "--ignore-not-found")
+
+    def delete_namespace(self, space: str) -> None:
+        """kubectl delete namespace, to the end."""
+        self.leaving.setdefault(space, time.time())
+        self.kubectl("delete", "namespace", space, "--timeout=120s")
 
     def has_kinds(self) -> bool:
         """Whether the host knows our kinds."""

@@ -62,6 +62,7 @@ def uninstall(
     output.refuse(form, Format.TABLE, Format.WIDE, Format.JSON, Format.YAML)
     spaces = namespace or []
     removes_kinds = not keep_crds and not spaces
+    for_people = form in {Format.TABLE, Format.WIDE}
 
     if if_terminating and len(spaces) != 1:
         raise Problem(
@@ -73,7 +74,7 @@ def uninstall(
     async def counts(client: "Client") -> "Counter[Kind]":
         from nestling.cli import removal
 
-        live = await _installed(client, needed=removes_kinds)
+        live = await _definitions(client, all_of_them=removes_kinds)
         return await removal.count(client, removal.kinds_of(live), spaces)
 
     if not yes:
@@ -86,7 +87,7 @@ def uninstall(
         report = await uninstall_from(
             client, spaces=spaces, removes_kinds=removes_kinds, grace_s=grace, timeout_s=timeout
         )
-        return report, [await _fate(client, space) for space in spaces]
+        return report, [await _fate(client, space) for space in spaces] if for_people else []
 
     done = session.with_host(work, kubeconfig=kubeconfig, context=context)
     if done is None:
@@ -96,7 +97,7 @@ def uninstall(
     _print(report, form)
     if not report.complete:
         raise _unfinished(report, timeout)
-    if form in {Format.TABLE, Format.WIDE}:
+    if for_people:
         output.say(_summary(report, fates))
 
 
@@ -109,7 +110,7 @@ async def uninstall_from(
     report = removal.Report()
     deadline = time.monotonic() + timeout_s
     with output.progress("looking for Nestling's objects") as tell:
-        live = await _installed(client, needed=removes_kinds)
+        live = await _definitions(client, all_of_them=removes_kinds)
         await removal.remove_objects(
             client,
             removal.kinds_of(live),
@@ -126,25 +127,19 @@ async def uninstall_from(
     return report
 
 
-async def _installed(client: "Client", *, needed: bool) -> "list[JsonObject]":
-    """The definitions on the host; those of this version for who may not list them and need not."""
+async def _definitions(client: "Client", *, all_of_them: bool) -> "list[JsonObject]":
+    """All definitions of our group on the host; or those of this version, without a right to ask for them."""
     from nestling.cli import definitions
-    from nestling.machinery.errors import Refused
 
-    try:
-        return list((await definitions.installed(client)).values())
-    except Refused:
-        if needed:
-            raise
-        return list(definitions.ours().values())
+    return list((await definitions.installed(client) if all_of_them else definitions.ours()).values())
 
 
 async def _is_terminating(client: "Client", namespace: str) -> bool:
-    from nestling.machinery.errors import NotFound
+    from nestling.machinery.errors import NotFound, Refused
 
     try:
         live = await client.call("GET", f"/api/v1/namespaces/{namespace}")
-    except NotFound:
+    except (NotFound, Refused):  # whose rights went before it can do nothing about the rest
         return False
     return bool(live["metadata"].get("deletionTimestamp"))
 
