@@ -19,7 +19,7 @@ import orjson
 import uvloop
 from arena import Arena, arena
 from meter import busy_warning, cpu_s, rss_mib, writes
-from pods import arms
+from pods import chosen
 from rich.console import Console
 from rich.table import Table
 from sides import SIDES, Side
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nodes", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--settle", type=float, default=60.0, help="seconds from all Ready to the first look")
-    parser.add_argument("--arms", type=arms, default=["ours", "kwok"], help=f"of {', '.join(SIDES)}")
+    parser.add_argument("--arms", type=chosen(SIDES), default=["ours", "kwok"], help=f"of {', '.join(SIDES)}")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False)

@@ -1,7 +1,8 @@
-"""The load, the same for every side: create pods over a few connections, watch until all run, delete them.
+"""The load, the same for every side: create objects over a few connections, watch until all are as wished (by
+default: pods that run), delete them.
 
 The generator shares the machine with what it measures, and costs the same on either side: one process, one
-watch that starts before the first create, every pod from one manifest.
+watch that starts before the first create, the same manifests.
 """
 
 import asyncio
@@ -9,53 +10,62 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import Kind
 from nestling.machinery.client import Client
 from nestling.machinery.errors import HostError, Unavailable
 
+AT_ONCE: Final[JsonObject] = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
+
 
 @dataclass(slots=True)
 class Load:
-    """When each pod was asked for, and when a watch showed it Running (monotonic seconds).
+    """When each object was asked for, and when a watch showed it as wished (monotonic seconds).
 
     `cut` counts how often the host ended the watch: what was seen late because of it.
     """
 
     started: float
     asked: dict[str, float] = field(default_factory=dict[str, float])
-    running: dict[str, float] = field(default_factory=dict[str, float])
+    done: dict[str, float] = field(default_factory=dict[str, float])
     created_by: float = 0.0
     cut: int = 0
 
     @property
     def seconds(self) -> float:
-        """From the first create to the last pod Running."""
-        return max(self.running.values()) - self.started
+        """From the first create to the last object as wished."""
+        return max(self.done.values()) - self.started
 
     @property
-    def pods_per_s(self) -> float:
-        """Pods that went from nothing to Running per second."""
-        return len(self.running) / self.seconds
+    def per_s(self) -> float:
+        """Objects that went from nothing to what was wished per second."""
+        return len(self.done) / self.seconds
 
     @property
     def waits_s(self) -> list[float]:
-        """For each pod the time from sending its create until it was seen Running, ascending."""
-        return sorted(self.running[name] - asked for name, asked in self.asked.items())
+        """For each object the time from sending its create until it was seen as wished, ascending."""
+        return sorted(self.done[name] - asked for name, asked in self.asked.items())
+
+
+def runs(pod: JsonObject) -> bool:
+    """Whether a pod is Running."""
+    return (pod.get("status") or {}).get("phase") == "Running"
 
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """Creates, watches and deletes pods of one kind in one host namespace."""
+    """Creates, watches and deletes objects of one kind in one host namespace."""
 
     client: Client
     kind: Kind
     namespace: str
     connections: int = 32
+    wished: Callable[[JsonObject], bool] = runs
 
     async def run(self, manifests: list[JsonObject], *, within_s: float = 300.0) -> Load:
-        """Create these pods and wait until all run. Raises TimeoutError when they do not."""
+        """Create these objects and wait until all are as wished. Raises TimeoutError when they are not."""
         known = await self.client.list(self.kind, self.namespace, metadata_only=True)
         load = Load(time.monotonic())
         async with asyncio.timeout(within_s), asyncio.TaskGroup() as tasks:
@@ -72,27 +82,27 @@ class Generator:
             await self.client.create(self.kind, self.namespace, manifest)
 
     async def _watch(self, load: Load, count: int, version: int) -> None:
-        while len(load.running) < count:
+        while len(load.done) < count:
             # A server under load lets go of a watch that does not keep up; it goes on where it ended.
             async for event in self.client.watch(self.kind, self.namespace, version=version):
                 found: JsonObject = event["object"]
                 assert event["type"] != "ERROR", found
                 version = int(found["metadata"]["resourceVersion"])
-                if (found.get("status") or {}).get("phase") != "Running":
+                if not self.wished(found):
                     continue
-                load.running.setdefault(found["metadata"]["name"], time.monotonic())
-                if len(load.running) == count:
+                load.done.setdefault(found["metadata"]["name"], time.monotonic())
+                if len(load.done) == count:
                     return
             load.cut += 1
 
     async def clear(self, *, within_s: float = 300.0) -> None:
-        """Delete every pod and wait until they are gone."""
+        """Delete every object and wait until they are gone."""
         path = self.kind.path(self.namespace)
         async with asyncio.timeout(within_s):
             while (await self.client.list(self.kind, self.namespace, metadata_only=True)).items:
                 # A server under load gives up on a whole collection after half a minute: ask again.
                 with contextlib.suppress(Unavailable):
-                    await self.client.call("DELETE", path, body={"gracePeriodSeconds": 0})
+                    await self.client.call("DELETE", path, body=AT_ONCE)
                 await asyncio.sleep(0.5)
 
 

@@ -11,7 +11,7 @@ moment of the machine strikes both. Figures are medians over the rounds. Deletin
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Final
@@ -112,7 +112,7 @@ async def one_round(place: Arena, side: Side, pods: int) -> Round:
         side.stop()
     waits = load.waits_s
     return Round(
-        pods_per_s=load.pods_per_s,
+        pods_per_s=load.per_s,
         p50_s=waits[len(waits) // 2],
         p99_s=waits[int(len(waits) * 0.99)],
         cpu_ms_per_pod=spent[0],
@@ -190,13 +190,16 @@ def document(results: Results, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def arms(text: str) -> list[str]:
-    """Names of sides, checked."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in found if name not in SIDES]
-    if unknown or not found:
-        raise argparse.ArgumentTypeError(f"choose from {', '.join(SIDES)}")
-    return found
+def chosen(known: Mapping[str, object]) -> Callable[[str], list[str]]:
+    """A parser of names out of `known`, separated by commas."""
+
+    def parse(text: str) -> list[str]:
+        found = [name.strip() for name in text.split(",") if name.strip()]
+        if not found or not known.keys() >= set(found):
+            raise argparse.ArgumentTypeError(f"choose from {', '.join(known)}")
+        return found
+
+    return parse
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -206,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--pods", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", type=int, default=32)
-    parser.add_argument("--arms", type=arms, default=["ours", "kwok"], help=f"of {', '.join(SIDES)}")
+    parser.add_argument("--arms", type=chosen(SIDES), default=["ours", "kwok"], help=f"of {', '.join(SIDES)}")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     console = Console(stderr=True, highlight=False)

@@ -50,6 +50,9 @@ POD_SPEC: Final[JsonObject] = {
     ],
 }
 FAST_STAGES: Final = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
+WORKLOAD_CONTROLLERS: Final = (
+    "deployment-controller", "replicaset-controller", "statefulset-controller", "job-controller",
+)  # fmt: skip
 # A side is quiet when it uses less of a core than this.
 QUIET: Final = 0.10
 WARM_UP: Final = 64
@@ -290,6 +293,38 @@ class RivalByDefault(Rival):
     namespace = "bench-native-default"
     requests_per_s = 50
     stage_parallelism = 4
+
+
+class Native(Rival):
+    """kube-controller-manager's workload controllers besides; limits of their clients lifted."""
+
+    name = "native"
+    namespace = "bench-workloads"
+    manager_requests_per_s = 5000
+
+    def _commands(self) -> list[tuple[Sequence[str], Mapping[str, str]]]:
+        name = "kube-controller-manager"
+        program = binaries.paths(binaries.ensure([name]))[name]
+        manager = [
+            str(program),
+            f"--kubeconfig={self._host.kubeconfig}",
+            f"--controllers={','.join(WORKLOAD_CONTROLLERS)}",
+            f"--kube-api-qps={self.manager_requests_per_s}",
+            f"--kube-api-burst={int(1.5 * self.manager_requests_per_s)}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ]
+        return [*super()._commands(), (manager, {})]
+
+
+class NativeByDefault(Native):
+    """The same with the limits that the three have when nobody lifts them."""
+
+    name = "native-default"
+    namespace = "bench-workloads-default"
+    requests_per_s = RivalByDefault.requests_per_s
+    stage_parallelism = RivalByDefault.stage_parallelism
+    manager_requests_per_s = 20
 
 
 SIDES: Final[Mapping[str, type[Side]]] = {"ours": Ours, "kwok": Rival, "kwok-default": RivalByDefault}
