@@ -32,12 +32,14 @@ from nestling.host.record import Host
 from nestling.host.release import KWOK_VERSION
 from nestling.host.toolchain import find_go, go_environment
 from nestling.machinery.client import Client
+from nestling.scheduler.podterms import HOSTNAME, ZONE
 
 NATIVE_POD: Final = Kind("Pod", "pods", group="", version="v1")
 NATIVE_NODE: Final = Kind("Node", "nodes", group="", version="v1", scoped=False)
 NATIVE_NAMESPACE: Final = Kind("Namespace", "namespaces", group="", version="v1", scoped=False)
 LEASES: Final = "kube-node-lease"
 ROOM: Final[JsonObject] = {"cpu": "32", "memory": "256Gi", "pods": "110"}
+ZONES: Final = tuple(f"zone-{i}" for i in range(10))
 POD_SPEC: Final[JsonObject] = {
     # Natively, admission would otherwise mount a token volume, which virtual pods do not have.
     "automountServiceAccountToken": False,
@@ -178,7 +180,7 @@ def _is_ready(node: JsonObject) -> bool:
 
 
 class Ours(Side):
-    """`nestling run` with all roles, and one VirtualNodePool."""
+    """`nestling run` with all roles, and a VirtualNodePool in each zone."""
 
     name = "nestling"
     pod = POD
@@ -186,13 +188,15 @@ class Ours(Side):
     namespace = "bench-virtual"
 
     async def _make_nodes(self, nodes: int) -> None:
-        pool = {
-            "apiVersion": API_VERSION,
-            "kind": NODE_POOL.name,
-            "metadata": {"name": "pool"},
-            "spec": {"replicas": nodes, "template": {"spec": {"capacity": ROOM}}},
-        }
-        await self._client.create(NODE_POOL, self.namespace, pool)
+        for index, zone in enumerate(ZONES):
+            template = {"metadata": {"labels": {ZONE: zone}}, "spec": {"capacity": ROOM}}
+            pool = {
+                "apiVersion": API_VERSION,
+                "kind": NODE_POOL.name,
+                "metadata": {"name": zone},
+                "spec": {"replicas": len(range(index, nodes, len(ZONES))), "template": template},
+            }
+            await self._client.create(NODE_POOL, self.namespace, pool)
 
     def _commands(self) -> list[tuple[Sequence[str], Mapping[str, str]]]:
         command = [sys.executable, "-m", "nestling", "run", "--namespace", self.namespace]
@@ -212,7 +216,9 @@ class Rival(Side):
     async def _make_nodes(self, nodes: int) -> None:
         await until(self._has_service_account, within_s=30)
         known = {node["metadata"]["name"] for node in (await self._client.list(NATIVE_NODE)).items}
-        await asyncio.gather(*(self._make_node(f"n{i}") for i in range(nodes) if f"n{i}" not in known))
+        await asyncio.gather(
+            *(self._make_node(f"n{i}", ZONES[i % len(ZONES)]) for i in range(nodes) if f"n{i}" not in known)
+        )
 
     async def start(self) -> float:
         """As above. A KWOK that was stopped leaves its Leases, and the next would wait for their end."""
@@ -227,8 +233,8 @@ class Rival(Side):
         path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/default"
         return bool(await self._client.call("GET", path))
 
-    async def _make_node(self, name: str) -> None:
-        labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    async def _make_node(self, name: str, zone: str) -> None:
+        labels = {HOSTNAME: name, ZONE: zone, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
         body = {
             "apiVersion": "v1",
             "kind": "Node",

@@ -130,8 +130,12 @@ def test_examples_columns_events_and_explain(bench: Bench) -> None:
             "virtualreplicaset",
         ):
             assert word in shown
-        reasons = {one["reason"] for one in bench.items("-n", space, "events")}
-        assert {"Scheduled", "SuccessfulCreate", "ScalingReplicaSet", "Killing"} <= reasons
+        wanted = {"Scheduled", "SuccessfulCreate", "ScalingReplicaSet", "Killing"}
+        until(
+            "events of all kinds",
+            lambda: wanted <= {one["reason"] for one in bench.items("-n", space, "events")},
+            within_s=60,
+        )
         told = bench.kubectl("explain", "virtualpod.spec.containers.image")
         assert "FIELD: image <string>" in told
         assert "<no description>" not in told
@@ -146,15 +150,19 @@ def test_split_release_with_two_replicas_survives_the_loss_of_leaders(bench: Ben
         bench.kubectl(
             "-n", space, "wait", "virtualdeployment/web", "--for=condition=Available", "--timeout=180s"
         )
-        leases = {one["metadata"]["name"] for one in bench.items("-n", space, "leases")}
-        assert {
+        wanted = {
             "nestling-leader-scheduler",
             "nestling-leader-controllers",
             "nestling-leader-kubelet-0",
             "nestling-leader-kubelet-1",
             "nestling-kubelet-0",
             "nestling-kubelet-1",
-        } <= leases
+        }
+        until(
+            "every role leads and both shards have nodes",
+            lambda: wanted <= {one["metadata"]["name"] for one in bench.items("-n", space, "leases")},
+            within_s=60,
+        )
 
         bench.kubectl("-n", space, "patch", "virtualdeployment/web", "--type=merge", "-p", IMAGE_PATCH)
         bench.kubectl(

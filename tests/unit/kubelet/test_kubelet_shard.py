@@ -19,3 +19,10 @@ def test_every_node_has_exactly_one_kubelet(shards: int) -> None:
 def test_nodes_are_spread_evenly(shards: int) -> None:
     counts = [sum(is_of_shard(node, shard=shard, shards=shards) for node in NODES) for shard in range(shards)]
     assert max(counts) - min(counts) < len(NODES) / shards / 2
+
+
+@pytest.mark.parametrize("cluster", ["team-a", "split"])
+def test_a_few_nodes_whose_names_differ_in_a_digit_are_shared_too(cluster: str) -> None:
+    names = [f"{zone}-{index}" for zone in ("north", "south") for index in range(4)]
+    owned = [is_of_shard(Key(cluster, "", name), shard=0, shards=2) for name in names]
+    assert 0 < sum(owned) < len(names)
