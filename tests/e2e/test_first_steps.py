@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import pytest
-from bench import CHART, IMAGE_VALUES, ROOT, Bench, Failed, until
+from bench import CHART, ROOT, Bench, Failed, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
@@ -189,14 +189,13 @@ def test_split_release_with_two_replicas_survives_the_loss_of_leaders(bench: Ben
         watcher = threading.Thread(target=look)
         watcher.start()
         try:
-            settings = [word for value in (*IMAGE_VALUES, *values) for word in ("--set", value)]
             bench.helm(
                 "upgrade",
                 "nestling",
                 str(CHART),
                 "-n",
                 space,
-                *settings,
+                "--reuse-values",
                 "--set",
                 "log.level=debug",
                 "--wait",
