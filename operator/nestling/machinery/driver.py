@@ -159,7 +159,10 @@ class ControllerDriver:
                         self.conclude(key, plan, Outcome(0))
                     if self._clock.monotonic() > until:
                         break
-                if self.queue.ready and len(self.queue.working) < self._workers:
+                if len(self.queue.working) >= self._workers:
+                    await self._alarm.sleep(None)  # what has come due meanwhile waits for a plan to come back
+                    continue
+                if self.queue.ready:
                     await asyncio.sleep(0)
                     continue
                 due = self.queue.due_at()

@@ -156,6 +156,31 @@ async def test_a_bug_in_one_look_is_counted_and_does_not_stop_the_others(bench: 
     assert bench.failures == ["job"]
 
 
+async def test_a_key_that_comes_due_while_all_workers_are_busy_does_not_keep_the_driver_awake(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.host.faults.add(Rule("delay", method="POST", delay_s=0.2, times=-1))
+    waiting = Key("team-a", "default", "waiting")
+    driver = bench.controller(lambda view, key: Plan.done() if key == waiting else Plan.of(creation(key)))
+    turns = 0
+    monotonic = bench.clock.monotonic
+
+    def counted() -> float:
+        nonlocal turns
+        turns += 1
+        return monotonic()
+
+    async with running(driver):
+        for index in range(16):
+            driver.observe(sighting(Key("team-a", "default", f"web-{index}")))
+        await eventually(lambda: len(driver.queue.working) == 16)
+        driver.queue.add_after(waiting, 0.001)
+        driver.observe(sighting(WEB))  # one more than there is room for
+        monkeypatch.setattr(bench.clock, "monotonic", counted)
+        await eventually(lambda: not driver.queue.working)
+    assert turns < 500
+
+
 async def test_nothing_is_begun_while_the_gate_is_shut(bench: Bench) -> None:
     gate = asyncio.Event()
     looks: list[Key] = []
