@@ -254,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
         sys.stdout.write(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode() + "\n")
         return 0
-    out = Console(highlight=False)
+    out = Console(highlight=False, width=120)
     for story, arms in results.items():
         out.print(table(TITLES[story], arms))
     return 0

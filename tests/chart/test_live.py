@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import subprocess
+import sys
 import time
 from copy import deepcopy
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from rendering import CHART, MONITORING, helm, rendered, values_files
 
 from nestling.api.kinds import VIRTUAL_KINDS
+from nestling.host import kubeconfig
 from realhost import RealHost
 
 LIMIT: Final = 1024 * 1024
@@ -225,3 +227,39 @@ def test_api_server_names_field_and_rule(
     answer = said(installed, kind, spec, name)
     assert field in answer
     assert fix in answer
+
+
+@pytest.mark.integration
+def test_operator_says_which_right_it_lacks(installed: RealHost, tmp_path: Path) -> None:
+    """As when somebody has deleted its RoleBinding: it waits, and names verb, resource and namespace."""
+    status, given = installed.request(
+        "POST",
+        "/api/v1/namespaces/first/serviceaccounts/default/token",
+        {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}},
+    )
+    assert status == 201, given
+    rightless = kubeconfig.write(
+        tmp_path / "kubeconfig",
+        name="rightless",
+        server=installed.server,
+        token=given["status"]["token"],
+        ca=installed.ca_file.read_bytes(),
+    )
+    log = tmp_path / "operator.log"
+    command = [sys.executable, "-m", "nestling", "run", "-n", "first", "--metrics-address", "127.0.0.1:0"]
+    with log.open("wb") as out:
+        operator = subprocess.Popen(
+            command, stdout=out, stderr=out, env={**os.environ, "KUBECONFIG": str(rightless)}
+        )
+    try:
+        deadline = time.monotonic() + 60
+        lacks = (
+            r"cannot list resource \"virtualpods\" in API group \"nestling.dev\" in the namespace \"first\""
+        )
+        while lacks not in log.read_text():
+            assert operator.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.2)
+    finally:
+        operator.terminate()
+        operator.wait(20)
