@@ -88,9 +88,14 @@ class Generator:
                 found: JsonObject = event["object"]
                 assert event["type"] != "ERROR", found
                 version = int(found["metadata"]["resourceVersion"])
-                if not self.wished(found):
+                name = found["metadata"].get("name")
+                if (
+                    event["type"] in {"BOOKMARK", "DELETED"}
+                    or name not in load.asked
+                    or not self.wished(found)
+                ):
                     continue
-                load.done.setdefault(found["metadata"]["name"], time.monotonic())
+                load.done.setdefault(name, time.monotonic())
                 if len(load.done) == count:
                     return
             load.cut += 1
