@@ -33,7 +33,7 @@ from sides import ROOM, SIDES, Side
 from nestling.api.json import JsonObject
 from nestling.api.kinds import PRIORITY_CLASS, SERVICE, Kind
 from nestling.machinery.conditions import conditions_of, find_condition
-from nestling.machinery.errors import HostError
+from nestling.machinery.errors import AlreadyExists, NotFound
 
 BASELINES: Final = ("kwok", "kwok-default")
 NATIVE: Final[Mapping[Kind, Kind]] = {
@@ -68,8 +68,10 @@ def _kind(side: Side, kind: Kind) -> Kind:
 async def _make(place: Arena, side: Side, kind: Kind, name: str, **content: Any) -> None:
     own = _kind(side, kind)
     body = {"apiVersion": own.api_version, "kind": own.name, "metadata": {"name": name}, **content}
-    with suppress(HostError):  # it is there from another round
-        await place.client.create(own, side.namespace if own.scoped else "", body)
+    # Every kind of ours lies in the host's namespace; of theirs a priority class belongs to the whole cluster.
+    space = side.namespace if own is kind or own.scoped else ""
+    with suppress(AlreadyExists):  # it is there from another round
+        await place.client.create(own, space, body)
 
 
 async def serve(place: Arena, side: Side) -> None:
@@ -89,7 +91,7 @@ async def churn(place: Arena, side: Side) -> None:
         name = f"churn-{number}"
         await _make(place, side, SERVICE, name, spec={"selector": {"app": name}, "ports": [{"port": 80}]})
         await asyncio.sleep(CHURN_S)
-        with suppress(HostError):
+        with suppress(NotFound):
             await place.client.delete(service, side.namespace, name)
 
 
