@@ -1,7 +1,7 @@
 # Two commands: `make demo` shows a virtual cluster come alive, `make test` proves it. Both need only Python 3.11+ and this file.
 PYTHON ?= python3
 HOST ?= embedded
-PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok helm prometheus promtool
+PROGRAMS := etcd kube-apiserver kube-controller-manager kube-scheduler kubectl kwok helm prometheus promtool kubeconform kube-score
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q install --no-compile

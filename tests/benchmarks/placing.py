@@ -68,7 +68,7 @@ def _kind(side: Side, kind: Kind) -> Kind:
 async def _make(place: Arena, side: Side, kind: Kind, name: str, **content: Any) -> None:
     own = _kind(side, kind)
     body = {"apiVersion": own.api_version, "kind": own.name, "metadata": {"name": name}, **content}
-    # Every kind of ours lies in the host's namespace; of theirs a priority class belongs to the whole cluster.
+    # Every kind of ours lies in a host namespace; of theirs a priority class belongs to the whole cluster.
     space = side.namespace if own is kind or own.scoped else ""
     with suppress(AlreadyExists):  # it is there from another round
         await place.client.create(own, space, body)

@@ -25,21 +25,25 @@ Object = dict[str, Any]
 
 
 @functools.cache
-def helm() -> Path:
-    """The helm command; skips the test without one, or fails it where it is obligatory."""
-    found, _ = binaries.find(["helm"])
-    if "helm" not in found:
-        reason = f"no helm: {binaries.missing_sentence(['helm'], found)}"
+def program(name: str) -> Path:
+    """A command; skips the test without it, or fails it where it is obligatory."""
+    found, _ = binaries.find([name])
+    if name not in found:
+        reason = f"no {name}: {binaries.missing_sentence([name], found)}"
         if os.environ.get(REQUIRE):
             pytest.fail(f"{REQUIRE} is set, but {reason}", pytrace=False)
         pytest.skip(reason)
-    return found["helm"].path
+    return found[name].path
 
 
 def run_helm(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run helm; the caller looks at the exit code."""
     return subprocess.run(
-        [helm(), *arguments], capture_output=True, text=True, check=False, env={**os.environ, **(env or {})}
+        [program("helm"), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **(env or {})},
     )
 
 
@@ -113,7 +117,7 @@ def _template(
         arguments += ["--values", str(file)]
     arguments += ["--values", "-"]
     return subprocess.run(
-        [helm(), *arguments],
+        [program("helm"), *arguments],
         input=values,
         capture_output=True,
         text=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from rendering import CHART, MONITORING, helm, rendered, values_files
+from rendering import CHART, MONITORING, program, rendered, values_files
 
 from nestling.api.kinds import VIRTUAL_KINDS
 from nestling.host import kubeconfig
@@ -44,7 +44,7 @@ CLUSTER_WIDE: Final = {"ClusterRole", "ClusterRoleBinding", "CustomResourceDefin
 def helm_on(host: RealHost, *arguments: str) -> subprocess.CompletedProcess[str]:
     """helm against this host."""
     return subprocess.run(
-        [helm(), *arguments],
+        [program("helm"), *arguments],
         capture_output=True,
         text=True,
         check=False,

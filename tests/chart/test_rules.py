@@ -1,7 +1,6 @@
 """Alerts and board of the chart: promtool judges the rules; each alert fires, keeps silent, has a runbook."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -10,10 +9,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from rendering import program
 
 from nestling.chart.board import questions
-from nestling.host import binaries
-from realhost import REQUIRE
 
 ROOT: Final = Path(__file__).parents[2]
 RULES: Final = ROOT / "helm" / "nestling" / "files" / "rules"
@@ -28,27 +26,21 @@ def alerts() -> list[dict[str, Any]]:
     return [rule for group in groups for rule in group["rules"] if "alert" in rule]
 
 
-@pytest.fixture
-def promtool() -> str:
-    """The path of promtool."""
-    found, _ = binaries.find(("promtool",))
-    if "promtool" in found:
-        return str(found["promtool"].path)
-    if REQUIRE in os.environ:
-        pytest.fail(f"{REQUIRE} is set, but there is no promtool", pytrace=False)
-    pytest.skip("there is no promtool; `NESTLING_REQUIRE_LOCAL=1 make programs` builds it once")
-
-
 @pytest.mark.integration
 @pytest.mark.parametrize("name", [path.stem for path in RULES.glob("*.yaml")])
-def test_promtool_accepts_the_rules_and_every_case_holds(promtool: str, name: str, tmp_path: Path) -> None:
+def test_promtool_accepts_the_rules_and_every_case_holds(name: str, tmp_path: Path) -> None:
     # In the chart a file is a list of groups; Prometheus wants them below a key.
     groups = yaml.safe_load((RULES / f"{name}.yaml").read_text("utf-8"))
     (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"groups": groups}), "utf-8")
     shutil.copy(CASES / f"{name}.test.yaml", tmp_path)
     for what in (["check", "rules", f"{name}.yaml"], ["test", "rules", f"{name}.test.yaml"]):
         done = subprocess.run(
-            [promtool, *what], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+            [program("promtool"), *what],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -443,7 +443,8 @@ def test_uninstall_runs_before_the_operator_goes() -> None:
     assert annotations["helm.sh/hook"] == "pre-delete"
     assert "hook-succeeded" in annotations["helm.sh/hook-delete-policy"]
     assert container_of(job)["args"] == [
-        "uninstall", "--yes", "--keep-crds", "--output=json", "--grace=3", "--timeout=50", f"--namespace={NAMESPACE}",
+        "uninstall", "--yes", "--keep-crds", "--output=json", "--grace=3", "--timeout=50",
+        f"--namespace={NAMESPACE}",
     ]  # fmt: skip
     assert job["spec"]["activeDeadlineSeconds"] == 110
     account = pod_of(job)["serviceAccountName"]

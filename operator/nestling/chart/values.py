@@ -239,7 +239,10 @@ class PodDefaults(Closed):
         default=1, ge=0, description="Pods per component; the leader works, the others stand by."
     )
     resources: Object = Field(
-        default={"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "1Gi"}},
+        default={
+            "requests": {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"},
+            "limits": {"memory": "1Gi", "ephemeral-storage": "256Mi"},
+        },
         description="What a pod asks of its node and may take.",
     )
     node_selector: Strings = Field(default={}, description="Labels that a pod's node must have.")

@@ -16,6 +16,8 @@ KWOK_VERSION: Final = "v0.8.0"
 HELM_VERSION: Final = "v3.22.0"
 PROMETHEUS_VERSION: Final = "v0.316.0"
 PROMETHEUS_SAYS: Final = "v3.16.0"
+KUBECONFORM_VERSION: Final = "v0.8.0"
+KUBE_SCORE_VERSION: Final = "v1.20.0"
 # Kubernetes 1.37's go.mod asks for it.
 OLDEST_GO: Final = (1, 26)
 
@@ -51,6 +53,8 @@ KUBERNETES: Final = Family("kubernetes", KUBERNETES_VERSION)
 KWOK: Final = Family("kwok", KWOK_VERSION)
 HELM: Final = Family("helm", HELM_VERSION)
 PROMETHEUS: Final = Family("prometheus", PROMETHEUS_VERSION)
+KUBECONFORM: Final = Family("kubeconform", KUBECONFORM_VERSION)
+KUBE_SCORE: Final = Family("kube-score", KUBE_SCORE_VERSION)
 
 # The oldest minor version whose API has all that our CRDs ask for (selectable fields, ratcheting, CEL
 # libraries).
@@ -95,6 +99,12 @@ PROGRAMS: Final[Mapping[str, Program]] = {
     ),
     "prometheus": _prometheus("prometheus"),
     "promtool": _prometheus("promtool"),
+    "kubeconform": Program(
+        KUBECONFORM, KUBECONFORM_VERSION, "github.com/yannh/kubeconform/cmd/kubeconform", ask=("-v",)
+    ),
+    "kube-score": Program(
+        KUBE_SCORE, KUBE_SCORE_VERSION, "github.com/zegl/kube-score/cmd/kube-score", ask=("version",)
+    ),
 }
 
 
