@@ -10,7 +10,7 @@ Source: Kubernetes 1.37, pkg/controller/nodelifecycle/node_lifecycle_controller.
 zoneNoExecuteTainter).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ from nestling.api.kinds import NODE
 from nestling.machinery.cache import Change
 from nestling.machinery.clock import seconds_or, timestamp
 from nestling.machinery.controller import Controller, Route
+from nestling.machinery.measure import Levels, Measurement, Metric, Tally
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Patch, Plan, Write
 from nestling.machinery.records.base import Record
@@ -36,6 +37,16 @@ SECONDARY_INTERVAL_S: Final = 100.0
 LARGE_ZONE: Final = 50
 UNHEALTHY_ZONE: Final = 0.55
 
+_ZONE: Final = ("zone",)
+HEALTH: Final = Metric("node_collector_zone_health", "Ready nodes of a zone, percent.", _ZONE, gauge=True)
+SIZE: Final = Metric("node_collector_zone_size", "Nodes of a zone.", _ZONE, gauge=True)
+UNHEALTHY: Final = Metric(
+    "node_collector_unhealthy_nodes_in_zone", "Nodes of a zone that are not ready.", _ZONE, gauge=True
+)
+EVICTIONS: Final = Metric(
+    "node_collector_evictions_total", "Nodes from which eviction has begun because they are not ready.", _ZONE
+)
+
 
 @dataclass(slots=True)
 class Zone:
@@ -50,12 +61,41 @@ class Zone:
     last: float | None = None
 
     @property
+    def size(self) -> int:
+        """How many nodes count."""
+        return self.ready + self.unready
+
+    @property
     def interval_s(self) -> float | None:
         """Seconds from one evicting taint to the next; None for no eviction at all."""
-        size = self.ready + self.unready
-        if self.ready and self.unready > 2 and self.unready / size >= UNHEALTHY_ZONE:
-            return SECONDARY_INTERVAL_S if size > LARGE_ZONE else None
+        if self.ready and self.unready > 2 and self.unready / self.size >= UNHEALTHY_ZONE:
+            return SECONDARY_INTERVAL_S if self.size > LARGE_ZONE else None
         return EVICTION_INTERVAL_S
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one look finds: the zones, and those in which it begins to evict from a node."""
+
+    zones: Mapping[tuple[str, str], Zone]
+    evicting: Iterable[tuple[str, str]] = ()
+
+    def measure(self, done: int, ok: bool, seconds: float) -> Iterator[Measurement]:  # noqa: FBT001  # see Measure
+        """What to say of the zones, and to count once it is known how the plan went."""
+        del done, seconds
+        counting = {_label(place): zone for place, zone in self.zones.items() if zone.size}
+        yield Levels(SIZE, {(place,): zone.size for place, zone in counting.items()})
+        yield Levels(UNHEALTHY, {(place,): zone.unready for place, zone in counting.items()})
+        yield Levels(HEALTH, {(place,): 100 * zone.ready / zone.size for place, zone in counting.items()})
+        if ok:
+            for place in self.evicting:
+                yield Tally(EVICTIONS, (_label(place),))
+
+
+def _label(place: tuple[str, str]) -> str:
+    """Region and zone as the native metrics name them."""
+    region, zone = place
+    return f"{region}:\x00:{zone}" if region or zone else ""
 
 
 def evicting_taint(node: Node) -> Taint | None:
@@ -93,10 +133,11 @@ def reconcile(view: View, key: Key) -> Plan:
     nodes = list(view.all(Node))
     zones = zones_of(nodes)
     if not any(zone.ready for zone in zones.values()):
-        return _taken_back(view, nodes)
+        return _taken_back(view, nodes, Facts(zones))
     writes: list[Write] = []
+    evicting: list[tuple[str, str]] = []
     wake_at: float | None = None
-    for zone in zones.values():
+    for place, zone in zones.items():
         interval = zone.interval_s
         if not zone.waiting or interval is None:
             continue
@@ -104,19 +145,22 @@ def reconcile(view: View, key: Key) -> Plan:
         due = view.now if zone.last is None else zone.last + interval
         if due <= view.now:
             writes.append(_evicted(waiting.pop(0), view.now))
+            evicting.append(place)
             due = view.now + interval
         if waiting:
             wake_at = due if wake_at is None else min(wake_at, due)
-    return Plan.of(*writes, wake_at=wake_at, why=f"{len(writes)} unready nodes are evicted from")
+    why = f"{len(writes)} unready nodes are evicted from"
+    return Plan.of(*writes, wake_at=wake_at, why=why, measure=Facts(zones, evicting).measure)
 
 
-def _taken_back(view: View, nodes: Iterable[Node]) -> Plan:
+def _taken_back(view: View, nodes: Iterable[Node], facts: Facts) -> Plan:
     """No node is ready, so nobody is evicted. A ready node loses its taint to `node_lifecycle`."""
     tainted = [node for node in nodes if evicting_taint(node) is not None and not node.deleting]
     return Plan.of(
         *(_spared(node) for node in tainted[:BURST]),
         wake_at=view.now if len(tainted) > BURST else None,
         why="no node is ready: perhaps it is we who are cut off",
+        measure=facts.measure,
     )
 
 
@@ -159,4 +203,5 @@ CONTROLLER: Final = Controller(
     reconcile=reconcile,
     # A cluster that comes up, or goes down, makes one look in a second.
     concerns={NODE: (Route(_cluster, delay_s=1.0),)},
+    metrics=(HEALTH, SIZE, UNHEALTHY, EVICTIONS),
 )

@@ -19,7 +19,7 @@ from nestling.machinery.clock import Clock
 from nestling.machinery.controller import Controller, Machine, Outcome
 from nestling.machinery.errors import Conflict, HostError, NotFound, Refused, Throttled, Unavailable
 from nestling.machinery.executor import Executor
-from nestling.machinery.measure import Tally
+from nestling.machinery.measure import Measurement
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Plan
 from nestling.machinery.queue import Queue
@@ -89,7 +89,7 @@ class ControllerDriver:
         workers: int = 16,
         failed: Callable[[str], None] | None = None,
         gate: asyncio.Event | None = None,
-        count: Callable[[str, Tally], None] | None = None,
+        count: Callable[[str, Measurement], None] | None = None,
     ) -> None:
         self.name = controller.name
         self._count = count
@@ -212,8 +212,8 @@ class ControllerDriver:
             self._retry(key, error)
         if plan.measure is not None and self._count is not None:
             seconds = self._clock.monotonic() - self.queue.working[key]
-            for tally in plan.measure(outcome.done, outcome.ok, seconds):
-                self._count(key.cluster, tally)
+            for found in plan.measure(outcome.done, outcome.ok, seconds):
+                self._count(key.cluster, found)
         self.queue.done(key)
 
     def _retry(self, key: Key, error: HostError) -> None:

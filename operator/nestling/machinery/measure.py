@@ -5,19 +5,23 @@ the plan went: `Plan.measure` gets how many of the writes were done, whether all
 the look to the last answer. What is declared in `Controller.metrics` is there from the start, counted or not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A counter, or with `buckets` a histogram. `name` is the native one; counters end in `_total`."""
+    """A counter, with `buckets` a histogram, or a `gauge`.
+
+    `name` is the native one; counters end in `_total`.
+    """
 
     name: str
     text: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    gauge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,4 +33,13 @@ class Tally:
     amount: float = 1.0
 
 
-Measure: TypeAlias = Callable[[int, bool, float], Iterable[Tally]]
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """A gauge as it stands by now, by its labels: what is not among them is gone."""
+
+    metric: Metric
+    values: Mapping[tuple[str, ...], float]
+
+
+Measurement: TypeAlias = Tally | Levels
+Measure: TypeAlias = Callable[[int, bool, float], Iterable[Measurement]]

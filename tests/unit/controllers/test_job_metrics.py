@@ -24,6 +24,7 @@ def counts(plan: Plan, *, done: int = 99, ok: bool = True) -> dict[str, dict[str
     assert plan.measure is not None
     found: dict[str, dict[str, float]] = {}
     for tally in plan.measure(done, ok, 0.5):
+        assert isinstance(tally, Tally)
         name = tally.metric.name.removeprefix("job_controller_")
         found.setdefault(name, {})[" ".join(tally.labels)] = tally.amount
     return found

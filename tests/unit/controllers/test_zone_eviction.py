@@ -1,6 +1,7 @@
 """Which unready nodes are evicted from, and when."""
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from builders import HOST_NAMESPACE, NOW, a_condition, a_node, key_for, view_of
 from nestling.api.json import JsonObject
@@ -11,6 +12,7 @@ from nestling.machinery.clock import timestamp
 from nestling.machinery.names import Key
 from nestling.machinery.plan import Patch, Plan
 from nestling.machinery.records.node import NOT_READY, UNREACHABLE, ZONE_LABEL, Node
+from nestling.monitoring.controllers import ControllerMetrics
 from world import World
 
 CLUSTER = Key(HOST_NAMESPACE, "", "")
@@ -175,3 +177,32 @@ def test_only_what_the_pace_depends_on_wakes_the_cluster(
     change = Change(NODE, Key(HOST_NAMESPACE, "", "n1"), record(before), record(after))
     [route] = zone_eviction.CONTROLLER.concerns[NODE]
     assert list(route.keys(view_of(), change)) == ([CLUSTER] if woken else [])
+
+
+def test_metrics_tell_of_every_zone_and_forget_those_that_are_gone() -> None:
+    registry = CollectorRegistry()
+    metrics = ControllerMetrics(registry, [zone_eviction.CONTROLLER])
+
+    def take(plan: Plan, *, ok: bool = True) -> None:
+        assert plan.measure is not None
+        for found in plan.measure(len(plan.writes), ok, 0.1):
+            metrics.count("team-a", found)
+
+    def value(name: str, zone: str) -> float | None:
+        return registry.get_sample_value(f"node_collector_{name}", {"cluster": "team-a", "zone": zone})
+
+    a = [node(f"a{index}", zone="a") for index in range(3)]
+    lost = look(*a, node("a3", "Unknown", zone="a"), node("b0", zone="b"))
+    take(lost, ok=False)
+    assert value("evictions_total", ":\x00:a") is None
+    take(lost)
+    assert value("zone_size", ":\x00:a") == 4
+    assert value("zone_health", ":\x00:a") == 75
+    assert value("unhealthy_nodes_in_zone", ":\x00:a") == 1
+    assert value("evictions_total", ":\x00:a") == 1
+    assert value("zone_health", ":\x00:b") == 100
+    take(look(*a, HEALTHY))
+    assert value("zone_size", ":\x00:a") == 3
+    assert value("zone_size", "") == 1
+    assert value("zone_size", ":\x00:b") is None
+    assert value("evictions_total", ":\x00:a") == 1
