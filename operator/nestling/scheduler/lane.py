@@ -412,6 +412,7 @@ class Lane:
     def _prioritize(self, pod: QueuedPod) -> None:
         priority = self.priorities.of(pod.record.body.get("spec") or {})
         pod.priority, pod.sets_priority, pod.preempts = priority.value, priority.unwritten, priority.preempts
+        pod.classless = priority.unknown
 
     def _class_of(self, pod: Pod, *, bound: bool = False) -> PodClass:
         body = pod.body

@@ -80,7 +80,15 @@ def bind(
         on_success=scheduled(pod, decision.node, scheduler),
         on_failure=refused,
     )
-    return Plan((patch,), why=BIND_WHY)
+    return Plan((patch, _classless(pod, scheduler)) if pod.classless else (patch,), why=BIND_WHY)
+
+
+def _classless(pod: QueuedPod, scheduler: str) -> Emit:
+    """The event about a pod that natively could not have been created."""
+    message = f"no PriorityClass with name {pod.priority_class} was found, so the pod has priority 0"
+    return Emit(
+        POD, pod.key, pod.record.uid, "Warning", "UnknownPriorityClass", message, scheduler, "Binding"
+    )
 
 
 def scheduled(pod: QueuedPod, node: str, scheduler: str) -> Emit:

@@ -19,12 +19,13 @@ SYSTEM: Final = {"system-cluster-critical": 2_000_000_000, "system-node-critical
 class Priority:
     """A pod's priority, and whether the bind has to write it because nobody has.
 
-    `preempts`: whether less important pods may be removed for it.
+    `preempts`: whether less important pods may be removed for it; `unknown`: its class does not exist.
     """
 
     value: int
     unwritten: bool = False
     preempts: bool = True
+    unknown: bool = False
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class PriorityClasses:
         if isinstance(name, str) and name:
             value = self.values.get(name)
             if value is None:
-                return Priority(0, preempts=self._preempts(spec, ""))
+                return Priority(0, preempts=self._preempts(spec, ""), unknown=True)
             return Priority(value, unwritten=True, preempts=self._preempts(spec, name))
         if self.defaults:  # the API allows one; of several the lowest counts, as upstream has it
             value, name = min((value, name) for name, value in self.defaults.items())

@@ -73,7 +73,8 @@ class QueuedPod:
     `plugins` are those that refused it last; `said` is the reason and message that its condition carries;
     `decided_on` is the version that the plan in flight is about; `outdated`: the host has a newer one.
     `entered_at` is when it could first be tried, None before; `flushed`: only patience brought it back, no
-    event. `nominated` is the node on which room is made for it; only the nominator changes it.
+    event. `classless`: its priority class does not exist. `nominated` is the node on which room is made for
+    it; only the nominator changes it.
     """
 
     record: Pod
@@ -84,6 +85,7 @@ class QueuedPod:
     sets_priority: bool = False
     priority_class: str = ""
     preempts: bool = True
+    classless: bool = False
     since: float = 0.0
     entered_at: float | None = None
     attempts: int = 0

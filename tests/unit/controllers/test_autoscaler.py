@@ -602,7 +602,7 @@ def test_two_autoscalers_of_the_same_pods_both_stop() -> None:
     web = a_deployment(replicas=2)
     plan = plan_for(an_autoscaler("one"), an_autoscaler("two"), web, a_worker("a"), a=100)
     event, reason = failing(plan)
-    text = "pods by selector app=web are controlled by more than one HPA (e.g. [{one default} {two default}])"
+    text = "pods by selector app=web are controlled by more than one HPA (e.g. [default/one default/two])"
     assert event == ("AmbiguousSelector", text)
     assert reason == "AmbiguousSelector"
 

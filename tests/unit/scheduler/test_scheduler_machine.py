@@ -331,6 +331,14 @@ def test_resolving_priority(spec: JsonObject, priority: int | None) -> None:
     assert host.pod("web-0")["spec"].get("priority") == priority
 
 
+def test_a_class_that_does_not_exist_is_told_of() -> None:
+    host = Host(SMALL, wanting("web-0", spec={"priorityClassName": "gone"}))
+    host.run()
+    assert host.node_of("web-0") == "n1"
+    told = [event.message for event in host.events if event.reason == "UnknownPriorityClass"]
+    assert told == ["no PriorityClass with name gone was found, so the pod has priority 0"]
+
+
 def test_the_global_default_counts_for_pods_without_a_class() -> None:
     host = Host(SMALL, a_priority_class("usual", 5, globalDefault=True), wanting("web-0"))
     host.run()

@@ -88,7 +88,7 @@ class Look:
         ]
         if len(others) < 2:
             return True
-        named = " ".join(f"{{{hpa.key.name} {hpa.key.namespace}}}" for hpa in others[:2])
+        named = " ".join(hpa.key.display for hpa in others[:2])
         text = f"pods by selector {target.selector} are controlled by more than one HPA (e.g. [{named}])"
         self.emit("Warning", "AmbiguousSelector", text)
         self.report.set(ACTIVE, "False", "AmbiguousSelector", text)
