@@ -8,7 +8,7 @@ makes small cases of what it finds. What was once found is in `cases`.
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,7 @@ from differential.scheduler.casefile import cases, read
 from differential.scheduler.clusters import Cluster, clusters
 from differential.scheduler.duel import Tally, duel
 from differential.scheduler.ours import lacking
+from differential.scheduler.profiles import configured, games, ours_of
 from differential.scheduler.theirs import APISERVER_ARGS, SCHEDULER_ARGS, configuration, judge
 from nestling.scheduler.framework import Profile, Weighted
 from nestling.scheduler.profiles import default_profile
@@ -64,6 +65,7 @@ REASONS: Final = {
 }
 PODS: Final = int(os.environ.get("NESTLING_SCHEDULER_PODS", "2000"))
 SEED: Final = int(os.environ.get("NESTLING_SCHEDULER_SEED", "1"))
+PROFILES: Final = 12
 
 
 @pytest.fixture(scope="module")
@@ -78,9 +80,14 @@ def kubernetes() -> Iterator[RealHost]:
 
 async def play(host: RealHost, games: Iterator[Cluster], profile: Profile | None = None) -> Tally:
     """Play clusters until one shows a difference."""
+    return await play_each(host, ((profile, cluster) for cluster in games))
+
+
+async def play_each(host: RealHost, games: Iterable[tuple[Profile | None, Cluster]]) -> Tally:
+    """Play each cluster with our profile for it, until one shows a difference."""
     tally = Tally()
     async with judge(host) as kube_scheduler:
-        for cluster in games:
+        for profile, cluster in games:
             await duel(kube_scheduler, cluster, tally, profile=profile)
             if tally.differences:
                 break
@@ -103,6 +110,24 @@ def test_random_pods_fare_the_same(kubernetes: RealHost) -> None:
     assert {plugin for plugin, pods in tally.deciding.items() if pods > PODS / 100} == SCORING - lacking()
     given = {reason for reason, pods in tally.reasons.items() if pods > PODS / 1000}
     assert given >= {reason for plugin in REASONS.keys() - lacking() for reason in REASONS[plugin]}
+
+
+@pytest.mark.timeout(60 + PODS)
+def test_random_pods_of_random_profiles_fare_the_same() -> None:
+    document = configured(SEED, PROFILES)
+    ours = ours_of(document)
+    with (
+        real_host(controllers=(), apiserver_args=APISERVER_ARGS) as host,
+        real_scheduler(host, document, *SCHEDULER_ARGS),
+    ):
+        each = ((ours[name], cluster) for name, cluster in games(SEED, PROFILES, PODS // 2))
+        tally = asyncio.run(play_each(host, each))
+        wrong = ((ours["default-scheduler"], cluster) for _, cluster in games(SEED, PROFILES, 300))
+        assert asyncio.run(play_each(host, wrong)).differences
+    shown = "\n".join(map(str, tally.differences))
+    assert not tally.differences, f"{tally}\n{shown}"
+    assert tally.scored > PODS / 10
+    assert tally.refused > PODS / 50
 
 
 def without(name: str) -> Profile:

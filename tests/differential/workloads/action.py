@@ -27,6 +27,8 @@ from nestling.api.kinds import Kind, Uid
 from nestling.machinery.client import PATCH_TYPES, Client
 
 SIMULATION: Final = "sim.nestling.dev/"
+_OF_ONE: Final = frozenset({"scale", "undo"})
+"""Verbs whose number says something else than how many objects are meant."""
 REVISION: Final = "deployment.kubernetes.io/revision"
 
 
@@ -145,7 +147,7 @@ class Side(ABC):
         assert found or target.endswith(f"/{ANY}"), (
             f"{self.scenario.name}: nothing is called {target}; {sorted(self.seen.names.values())}"
         )
-        for obj in found[: number_of(value)]:
+        for obj in found[: 1 if verb in _OF_ONE else number_of(value)]:
             name = obj["metadata"]["name"]
             match verb:
                 case "patch":
@@ -166,6 +168,9 @@ class Side(ABC):
                     await self.client.delete(kind, self.namespace, name, uid=uid, propagation=policy)
                 case "exit":
                     await self._script(kind, name, {"run-duration": "0s", "exit-code": code_of(value)})
+                case "use":
+                    usage = {resource: str(much) for resource, much in value.items() if resource != "number"}
+                    await self._script(kind, name, usage)
                 case "ready" | "unready":
                     await self._script(kind, name, {"readiness": "never" if verb == "unready" else "auto"})
                 case _:

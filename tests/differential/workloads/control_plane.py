@@ -28,6 +28,7 @@ WORKLOAD_CONTROLLERS: Final = (
     "deployment-controller",
     "disruption-controller",
     "endpointslice-controller",
+    "horizontal-pod-autoscaler-controller",
     "job-controller",
     "node-lifecycle-controller",
     "pod-garbage-collector-controller",

@@ -33,6 +33,7 @@ holds for pods that do not say it themselves, which saves 200 bytes per pod."""
 STATUS: Final = {
     "backoff": "natively the Job controller remembers failures; ours writes them down and survives a restart",
     "display": "what kubectl computes for its columns; a custom resource has to store it",
+    "history": "natively the autoscaler remembers its advice; ours writes it down and survives a restart",
     "selector": "the scale subresource of a custom resource reads the selector from a field",
 }
 LABELLED_BY_TEMPLATE: Final = frozenset({"ReplicationController"})
@@ -47,9 +48,25 @@ POD_CONDITIONS: Final = frozenset({"Ready", "DisruptionTarget"})
 """KWOK does not set all conditions that a kubelet sets; these are what controllers read and write."""
 SILENT: Final = frozenset({"kubelet", "default-scheduler", "kwok"})
 """Whose events are not compared: KWOK has none, and the scheduler is judged by a test of its own."""
-SAID_AGAIN: Final = frozenset({"NoPods", "InvalidSchedule", "SawCompletedJob"})
+SAID_AGAIN: Final = frozenset(
+    {
+        "AmbiguousSelector",
+        "FailedComputeMetricsReplicas",
+        "FailedGetContainerResourceMetric",
+        "FailedGetExternalMetric",
+        "FailedGetObjectMetric",
+        "FailedGetPodsMetric",
+        "FailedGetResourceMetric",
+        "FailedGetScale",
+        "InvalidSchedule",
+        "NoPods",
+        "SawCompletedJob",
+    }
+)
 """Events that the original repeats with every look, so that their number is that of its looks; compared is
 only that they were said."""
+UNORDERED: Final = r"\(e\.g\. \[([^]]+)\]\)"
+"""Objects that the original names in no order: that of a Go map."""
 SCALED: Final = r"ScalingReplicaSet Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)"
 """How many steps a rollout takes depends on how many pods became ready between two looks of the controller,
 and each side has a rhythm of its own. Compared are the sizes at which a ReplicaSet turned."""

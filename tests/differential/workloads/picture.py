@@ -30,6 +30,7 @@ _RESTLESS: Final = frozenset({"lastTransitionTime", "lastUpdateTime", "lastProbe
 # The two sides live at different times of day; whole minutes and the time zone stay.
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?=:\d\d)")
 _SCALED: Final = re.compile(intended.SCALED)
+_UNORDERED: Final = re.compile(intended.UNORDERED)
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs", "addresses", "nodePort", "podIP", "hostIP"})
 
 
@@ -227,7 +228,7 @@ def _clean(chronicle: Chronicle, value: Any, key: str = "") -> Any:
     if isinstance(value, str):
         if key.endswith(("Time", "Timestamp")):
             return "set"
-        return _MOMENT.sub("<time>", chronicle.masks.of(value))
+        return _MOMENT.sub("<time>", _text(chronicle, value))
     return value
 
 
@@ -239,5 +240,9 @@ def _sentence(chronicle: Chronicle, event: JsonObject) -> str:
     name = chronicle.name_of(about["kind"], about["name"])
     return (
         f"{about['kind']}/{name} {event['type']} {event['reason']} "
-        f"{chronicle.masks.of(event['message'])} ({who})"
+        f"{_text(chronicle, event['message'])} ({who})"
     )
+
+
+def _text(chronicle: Chronicle, text: str) -> str:
+    return _UNORDERED.sub(lambda m: f"(e.g. {sorted(m[1].split())})", chronicle.masks.of(text))

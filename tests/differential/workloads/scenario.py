@@ -17,6 +17,7 @@ adds the dullest selector, labels and container. `(scenario)` in any text is the
     delete: {Pod/web-#1-*: 2}                       so many of them; Pod/* are all pods, if there are any
     exit: {Pod/pi-*: {code: 1, number: 1}}          containers end by themselves
     unready: {Pod/web-#1-*: 1}                      and `ready`: readiness probes fail, pass
+    use: {Pod/web-#1-*: {cpu: 200m, number: 2}}     containers use so much from now on
     power: {a: off}                                 a machine dies, or comes back
     cordon: {a: true}
     taint: {a: [{key: k, value: v, effect: NoExecute}]}
@@ -43,7 +44,7 @@ from nestling.machinery.plan import Propagation
 
 FOLDER: Final = Path(__file__).parent / "scenarios"
 ON_OBJECTS: Final = frozenset(
-    {"patch", "status", "scale", "image", "undo", "delete", "exit", "unready", "ready"}
+    {"patch", "status", "scale", "image", "undo", "delete", "exit", "unready", "ready", "use"}
 )
 ON_NODES: Final = frozenset({"power", "cordon", "taint", "label"})
 VERBS: Final = frozenset({"create", "wait", "minute", "settle", *ON_OBJECTS, *ON_NODES})
@@ -58,6 +59,7 @@ LOOPS_OF: Final = {
     "daemon_set": ("daemonset",),
     "job": ("job",),
     "cron_job": ("cronjob", "job"),
+    "horizontal_pod_autoscaler": ("horizontalpodautoscaler",),
 }
 """What the scenarios of a folder need."""
 _FIELDS: Final = frozenset({"about", "needs", "nodes", "steps", "unlike"})
@@ -176,6 +178,8 @@ def complete(manifest: JsonObject, nodes: str) -> JsonObject:
         spec.setdefault("ports", [{"port": 80}])
     elif kind.native == "PodDisruptionBudget":
         spec.setdefault("selector", {"matchLabels": {"app": name}})
+    elif kind.native == "HorizontalPodAutoscaler":
+        spec.setdefault("scaleTargetRef", {"apiVersion": "apps/v1", "kind": "Deployment", "name": name})
     return found
 
 

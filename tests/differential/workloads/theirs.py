@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from action import Side
+from metrics_api import metrics_api
 from picture import Picture, differences, picture
 from scenario import NODE_LABEL, SHARED, SHARED_NODES, Scenario, kind_named
 
@@ -264,8 +265,9 @@ async def cluster(host: RealHost) -> AsyncGenerator[Cluster]:
     client = Client(HttpTransport(login.credentials(), connections=AT_A_TIME + len(_WATCHED) + 8))
     found = Cluster(client)
     try:
-        await found.begin()
-        yield found
+        async with metrics_api(client, host.local.files.root):
+            await found.begin()
+            yield found
     finally:
         await found.end()
         await client.close()

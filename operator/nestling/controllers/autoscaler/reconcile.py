@@ -49,7 +49,7 @@ NO_CUSTOM: Final = (
 )
 NO_EXTERNAL: Final = (
     "unable to fetch metrics from external metrics API: "
-    "no external metrics API (external.metrics.k8s.io) registered"
+    "the server could not find the requested resource (get {}.external.metrics.k8s.io)"
 )
 
 
@@ -103,6 +103,7 @@ class Look:
         """The most that a metric asks for, that metric's name, and the metrics' statuses; None if unknown."""
         pods = list(self._view.selected(Pod, self._hpa.key.namespace, target.selector))
         if not self.selector_is_clear(target, pods):
+            self.report.count(target.replicas, self._hpa.desired, ())
             return None
         most, name = 0, ""
         statuses: list[JsonObject] = []
@@ -192,8 +193,6 @@ def reconcile(view: View, key: Key, *, meter: Meter) -> Plan:
         asked = look.demand(target)
         if asked is None:
             report.remember(advice)
-            report.fields.setdefault("currentReplicas", current)
-            report.fields.setdefault("observedGeneration", hpa.generation)
             return look.plan(why="no metric tells how many pods are needed")
         wanted, name, statuses = asked
         if wanted > current:
@@ -286,7 +285,7 @@ def _failure(spec: JsonObject, error: str, namespace: str) -> tuple[str, str, st
         return reason, text, f"failed to get object metric value: {text}"
     if kind == "External":
         name = spec["external"]["metric"]["name"]
-        text = f"unable to get external metric {namespace}/{name}/nil: {NO_EXTERNAL}"
+        text = f"unable to get external metric {namespace}/{name}/nil: {NO_EXTERNAL.format(name)}"
         return (
             reason,
             text,
