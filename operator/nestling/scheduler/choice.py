@@ -14,6 +14,7 @@ import numpy as np
 
 from nestling.scheduler.engine import RUNNERS_UP, Decision, PendingPod, Scheduler, Scored
 from nestling.scheduler.explain import NO_OVERLAY, Overlay, explain
+from nestling.scheduler.hints import EXTENDER
 from nestling.scheduler.standing import REFUSED, Standing
 from nestling.scheduler.table import BoolArray
 
@@ -82,4 +83,8 @@ def choose(
         for place in order[1 : RUNNERS_UP + 1]
         if mask[place]
     )
-    return Decision(wish, engine.nodes.count, names[standing.row(first)], int(total[first]), count, runners)
+    node = names[standing.row(first)]
+    shares = standing.shares_over(first, mask)
+    if bonus:
+        shares[EXTENDER] = bonus.get(node, 0)
+    return Decision(wish, engine.nodes.count, node, int(total[first]), count, runners, shares=shares)

@@ -8,6 +8,7 @@ Source: Kubernetes 1.37, pkg/scheduler/profile and pkg/scheduler/scheduler.go (N
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -65,7 +66,8 @@ class Setup:
         profiles = [build(_ignoring(spec, ignored), known) for spec in specs]
         return cls(
             {profile.name: profile for profile in profiles},
-            tuple(map(Extender.of, found.extenders)),
+            # Those that may be ignored are asked last.
+            tuple(sorted(map(Extender.of, found.extenders), key=attrgetter("ignorable"))),
             Backoff(float(found.pod_initial_backoff_seconds), float(found.pod_max_backoff_seconds)),
             known,
         )

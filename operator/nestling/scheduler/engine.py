@@ -8,7 +8,7 @@ Source: Kubernetes 1.37, pkg/scheduler/schedule_one.go (schedulePod).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -43,7 +43,10 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of one pod: its `node`, or else the `refusal` or `error` that says why it has none."""
+    """What became of one pod: its `node`, or else the `refusal` or `error` that says why it has none.
+
+    `shares` are what the node's score is made of, where that is not what its standing says.
+    """
 
     pod: PendingPod
     nodes: int
@@ -53,6 +56,7 @@ class Decision:
     runners_up: tuple[Scored, ...] = ()
     refusal: Refusal | None = None
     error: str = ""
+    shares: Mapping[str, int] | None = None
 
 
 class Scheduler:

@@ -45,10 +45,10 @@ class ExtenderFault(NestlingError):
 
 @dataclass(slots=True)
 class Refusals:
-    """Nodes that extenders refused: what they said ("" for nothing), and whether removing pods could not
-    help."""
+    """Nodes that extenders refused: what they said (None for not a word), and whether removing pods could
+    not help."""
 
-    nodes: dict[str, tuple[str, bool]] = field(default_factory=dict[str, tuple[str, bool]])
+    nodes: dict[str, tuple[str | None, bool]] = field(default_factory=dict[str, tuple[str | None, bool]])
 
 
 class ExtenderFilter(FilterPlugin):
@@ -85,7 +85,7 @@ class ExtenderFilter(FilterPlugin):
     def reasons(self, code: int, pods: PodClass, nodes: NodeTable) -> tuple[str, ...]:
         """What the extender said, if it said anything."""
         said = self._said[code - 1][0]
-        return (said,) if said else ()
+        return () if said is None else (said,)
 
     def resolvable(self, codes: IntArray) -> BoolArray:
         """As the extender has it."""
@@ -172,7 +172,7 @@ class Extender:
         failed = _object(said.get("failednodes"))
         for name in known.difference(kept):
             why = final.get(name, failed.get(name))
-            refused.nodes[name] = (_short(why) if why else "", name in final)
+            refused.nodes[name] = (None if why is None else _short(why), name in final)
         return kept
 
     # -- prioritize --

@@ -834,6 +834,8 @@ class Lane:
 
 def scores_of(engine: Scheduler, pod: QueuedPod, decision: Decision) -> Mapping[str, int]:
     """What the plugins gave the node of a decision, for the explanation."""
+    if decision.shares is not None:
+        return decision.shares
     standing = engine.standing(pod.pods)
     row = engine.nodes.row_of.get(decision.node)
     place = standing.place(row) if row is not None else None

@@ -148,6 +148,13 @@ class Standing:
             found[slot.plugin.name] = share if isinstance(share, int) else int(share[place])
         return found
 
+    def shares_over(self, place: int, feasible: BoolArray) -> dict[str, int]:
+        """The same if only these places would do."""
+        relative = {
+            slot.plugin.name: slot.weight * int(self._normal(slot, feasible)[place]) for slot in self.relative
+        }
+        return {**self.shares(place), **relative}
+
     # -- what if --
 
     def fits_if(self, rows: NDArray[np.intp], suppose: Supposition | None) -> BoolArray:

@@ -80,14 +80,21 @@ class Tally:
         self.deciding.update(plugin for plugin, scores in by_plugin.items() if len(scores) > 1)
 
 
-async def duel(judge: Judge, cluster: Cluster, tally: Tally, *, profile: Profile | None = None) -> None:
+async def duel(
+    judge: Judge,
+    cluster: Cluster,
+    tally: Tally,
+    *,
+    profile: Profile | None = None,
+    ours: Ours | None = None,
+) -> None:
     """Play one cluster on both sides; differences go into the tally, and end it when they are `ENOUGH`.
 
-    `profile` puts other rules on our side.
+    `profile` puts other rules on our side, `ours` is our side with whatever else it has.
     """
     await judge.clear()
     made = await judge.make(cluster)
-    ours = Ours(profile)
+    ours = ours if ours is not None else Ours(profile)
     for name, labels in NAMESPACES.items():
         ours.put_namespace(name, labels)
     for owner in cluster.owners:
@@ -152,8 +159,8 @@ def _compare(ours: Ours, pod: JsonObject, mine: Judgement, theirs: Outcome) -> I
             yield from _compare_victims(mine, theirs)
         elif mine.rooms:
             yield "preemption", theirs.message, f"room on {sorted(mine.best_rooms)}"
-        elif mine.message != theirs.message or theirs.reason != "Unschedulable":
-            yield "sentence", f"{theirs.reason}: {theirs.message}", mine.message
+        elif (mine.reason, mine.message) != (theirs.reason, theirs.message):
+            yield "sentence", f"{theirs.reason}: {theirs.message}", f"{mine.reason}: {mine.message}"
         return
     if theirs.node not in mine.scores:
         yield "verdict", f"bound to {theirs.node}", mine.message or f"feasible: {sorted(mine.scores)}"

@@ -1,20 +1,28 @@
 """Our side: the engine as a library, fed with the manifests that the API server keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
+import orjson
+
 from nestling.api.json import JsonObject
 from nestling.api.selector import Selector
+from nestling.machinery.controller import Answer
 from nestling.machinery.names import host_name
+from nestling.machinery.plan import Ask
 from nestling.machinery.records.budget import PodDisruptionBudget
 from nestling.machinery.records.pod import Pod
 from nestling.scheduler.budgets import Budgets
 from nestling.scheduler.engine import PendingPod, Scheduler
 from nestling.scheduler.explain import Refusal
-from nestling.scheduler.framework import Profile
+from nestling.scheduler.extender import Extender
+from nestling.scheduler.framework import DEFAULT_SCHEDULER, Profile
+from nestling.scheduler.judge import Judge
 from nestling.scheduler.nodes import images_of, read_taints
 from nestling.scheduler.nominator import Nominator
+from nestling.scheduler.plans import SCHEDULER_ERROR, UNSCHEDULABLE
 from nestling.scheduler.plugins.default_preemption import DefaultPreemption
 from nestling.scheduler.podclass import PodClass
 from nestling.scheduler.preemption import Candidate, Fruitless, Preemption, PreemptionArgs
@@ -46,6 +54,7 @@ class Judgement:
 
     scores: dict[str, int]
     message: str = ""
+    reason: str = UNSCHEDULABLE
     rooms: dict[str, tuple[Candidate, str]] = field(default_factory=dict[str, "tuple[Candidate, str]"])
 
     @property
@@ -62,10 +71,20 @@ class Judgement:
 
 
 class Ours:
-    """A cluster in our engine."""
+    """A cluster in our engine. `extenders` are asked too, if there are any, and `answer` for themselves."""
 
-    def __init__(self, profile: Profile | None = None) -> None:
+    def __init__(
+        self,
+        profile: Profile | None = None,
+        extenders: Sequence[Extender] = (),
+        answer: Callable[[Ask], Answer] | None = None,
+    ) -> None:
         self.engine = Scheduler(profile=profile)
+        self._extenders = extenders
+        self._answer = answer
+        self._nodes: dict[str, JsonObject] = {}
+        self._left: set[str] = set()
+        """The nodes that extenders have left to the last pod."""
         self.residents = Residents()
         self.nominator = Nominator()
         self.budgets = Budgets()
@@ -94,6 +113,7 @@ class Ours:
     def put_node(self, node: JsonObject) -> None:
         """Add a node."""
         meta, spec = node["metadata"], node["spec"]
+        self._nodes[meta["name"]] = node
         room = allocatable(node["status"].get("allocatable") or {})
         unschedulable = bool(spec.get("unschedulable"))
         self.engine.nodes.put_node(
@@ -122,9 +142,11 @@ class Ours:
         """Our verdict, checked against what `decide` makes of it."""
         meta = pod["metadata"]
         wish = PendingPod(f"{meta['namespace']}/{meta['name']}", self._class(pod))
+        if self._extenders:
+            return self._judge_asking(pod, wish)
         decision = self.engine.decide(wish)
         if decision.error:
-            return Judgement({}, f"error: {decision.error}")
+            return Judgement({}, decision.error, SCHEDULER_ERROR)
         if decision.refusal is not None:
             return self._make_room(pod, wish, decision.refusal)
         standing = self.engine.standing(wish.pods)
@@ -137,17 +159,44 @@ class Ours:
         assert decision.node in found.best
         return found
 
+    def _judge_asking(self, pod: JsonObject, wish: PendingPod) -> Judgement:
+        """Our verdict with extenders, without preemption; only the best nodes' scores are known."""
+        assert self._answer is not None
+        judge = Judge(
+            {DEFAULT_SCHEDULER: self.engine},
+            self.preemption,
+            self.nominator,
+            self.residents,
+            self._nodes.get,
+            self._extenders,
+        )
+        asking = judge.judge(_queued(pod, wish), None)
+        considered: list[str] = []
+        try:
+            asks = next(asking)
+            while True:
+                considered = [name for ask in asks for name in _names_in(ask)] or considered
+                asks = asking.send(tuple(map(self._answer, asks)))
+        except StopIteration as end:
+            decision = end.value.decision
+        if decision.error:
+            return Judgement({}, decision.error, SCHEDULER_ERROR)
+        if decision.refusal is not None:
+            return Judgement({}, decision.refusal.message)
+        if decision.feasible == 1:
+            return Judgement({decision.node: decision.score})
+        scored = {one.node: one.score for one in decision.runners_up}
+        found = {**dict.fromkeys(considered, 0), **scored, decision.node: decision.score}
+        assert len(found) == decision.feasible
+        assert decision.shares is not None
+        assert sum(decision.shares.values()) == decision.score
+        self._left = {*found}
+        return Judgement(found)
+
     def _make_room(self, pod: JsonObject, wish: PendingPod, refusal: Refusal) -> Judgement:
         if "DefaultPreemption" in lacking() or not self.engine.nodes.count:
             return Judgement({}, refusal.message)
-        spec = pod["spec"]
-        queued = QueuedPod(
-            Pod.read(_virtual(pod)),
-            wish.pods,
-            spec.get("priority") or 0,
-            0.0,
-            preempts=spec.get("preemptionPolicy") != "Never",
-        )
+        queued = _queued(pod, wish)
         standing = self.engine.standing(wish.pods)
         found = self.preemption.eligible(queued, standing) or self.preemption.candidates(
             queued, standing, refusal.refused, EVERYWHERE, 0
@@ -170,10 +219,30 @@ class Ours:
     def shares(self, pod: JsonObject, node: str) -> dict[str, int]:
         """What each plugin gave a node that would do."""
         standing = self.engine.standing(self._class(pod))
+        names = [standing.nodes.names[standing.row(place)] for place in range(len(standing.feasible))]
         for place in standing.feasible.nonzero()[0].tolist():
-            if standing.nodes.names[standing.row(place)] == node:
+            if names[place] == node and self._extenders:
+                left = np.array([name in self._left for name in names])
+                return standing.shares_over(place, standing.feasible & left)
+            if names[place] == node:
                 return standing.shares(place)
         return {}
+
+
+def _queued(pod: JsonObject, wish: PendingPod) -> QueuedPod:
+    spec = pod["spec"]
+    return QueuedPod(
+        Pod.read(_virtual(pod)),
+        wish.pods,
+        spec.get("priority") or 0,
+        0.0,
+        preempts=spec.get("preemptionPolicy") != "Never",
+    )
+
+
+def _names_in(ask: Ask) -> list[str]:
+    """The nodes that a prioritizing extender which knows them by name is asked about."""
+    return (orjson.loads(ask.body)["NodeNames"] or []) if ask.url.endswith("/prioritize") else []
 
 
 def _virtual(native: JsonObject) -> JsonObject:

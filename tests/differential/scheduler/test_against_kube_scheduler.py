@@ -14,12 +14,16 @@ from typing import Final
 
 import pytest
 
+from differential.scheduler import extenders
 from differential.scheduler.casefile import cases, read
 from differential.scheduler.clusters import Cluster, clusters
 from differential.scheduler.duel import Tally, duel
-from differential.scheduler.ours import lacking
+from differential.scheduler.extenders import served
+from differential.scheduler.ours import Ours, lacking
 from differential.scheduler.profiles import configured, games, ours_of
 from differential.scheduler.theirs import APISERVER_ARGS, SCHEDULER_ARGS, configuration, judge
+from nestling.api.scheduler_configuration import read_configuration
+from nestling.scheduler.configuration import Setup
 from nestling.scheduler.framework import Profile, Weighted
 from nestling.scheduler.profiles import default_profile
 from realhost import RealHost, real_host, real_scheduler
@@ -128,6 +132,35 @@ def test_random_pods_of_random_profiles_fare_the_same() -> None:
     assert not tally.differences, f"{tally}\n{shown}"
     assert tally.scored > PODS / 10
     assert tally.refused > PODS / 50
+
+
+@pytest.mark.timeout(60 + PODS)
+def test_random_pods_fare_the_same_with_extenders() -> None:
+    with served() as url:
+        document = extenders.configured(url)
+        setup = Setup.of(read_configuration(document))
+        profile = setup.profiles["default-scheduler"]
+        tally = Tally()
+
+        async def play_asking(host: RealHost) -> None:
+            async with judge(host) as kube_scheduler:
+                for cluster in clusters(SEED, PODS // 2):
+                    ours = Ours(profile, setup.extenders, extenders.answered)
+                    await duel(kube_scheduler, cluster, tally, ours=ours)
+                    if tally.differences:
+                        break
+
+        with (
+            real_host(controllers=(), apiserver_args=APISERVER_ARGS) as host,
+            real_scheduler(host, document, *SCHEDULER_ARGS),
+        ):
+            asyncio.run(play_asking(host))
+    print(tally)
+    shown = "\n".join(map(str, tally.differences))
+    assert not tally.differences, f"{tally}\n{shown}"
+    assert tally.scored > PODS / 10
+    assert tally.refused > PODS / 50
+    assert {"node is reserved", "never here"} <= tally.reasons.keys()
 
 
 def without(name: str) -> Profile:

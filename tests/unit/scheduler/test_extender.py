@@ -270,7 +270,9 @@ def test_scores_of_extenders_are_added_with_their_weight() -> None:
     host = run(extender, service, *nodes(), wants())
     assert host.node_of("web-0") == "n2"
     placed = orjson.loads(host.pod("web-0")["metadata"]["annotations"]["nestling.dev/scheduling"])
-    plain = sum(one["score"] for one in placed["scores"])
+    scores = {one["plugin"]: one["score"] for one in placed["scores"]}
+    assert scores.pop("Extender") == 10 * 5 * 10
+    plain = sum(scores.values())
     assert placed["score"] == plain + 10 * 5 * 10
     assert [one["score"] - plain for one in placed["best"]] == [50, 0]
 
