@@ -86,7 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, *_arguments: object) -> None:
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name is http.server's
         """Say nothing."""
 
 

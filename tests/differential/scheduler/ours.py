@@ -54,8 +54,8 @@ class Judgement:
 
     scores: dict[str, int]
     message: str = ""
-    reason: str = UNSCHEDULABLE
     rooms: dict[str, tuple[Candidate, str]] = field(default_factory=dict[str, "tuple[Candidate, str]"])
+    reason: str = UNSCHEDULABLE
 
     @property
     def best(self) -> set[str]:
@@ -146,7 +146,7 @@ class Ours:
             return self._judge_asking(pod, wish)
         decision = self.engine.decide(wish)
         if decision.error:
-            return Judgement({}, decision.error, SCHEDULER_ERROR)
+            return Judgement({}, decision.error, reason=SCHEDULER_ERROR)
         if decision.refusal is not None:
             return self._make_room(pod, wish, decision.refusal)
         standing = self.engine.standing(wish.pods)
@@ -180,7 +180,7 @@ class Ours:
         except StopIteration as end:
             decision = end.value.decision
         if decision.error:
-            return Judgement({}, decision.error, SCHEDULER_ERROR)
+            return Judgement({}, decision.error, reason=SCHEDULER_ERROR)
         if decision.refusal is not None:
             return Judgement({}, decision.refusal.message)
         if decision.feasible == 1:
