@@ -280,8 +280,8 @@ def _failure(spec: JsonObject, error: str, namespace: str) -> tuple[str, str, st
     if kind == "Object":
         source = spec["object"]
         thing = source["describedObject"]
-        what = f"{thing['kind']} on {namespace} {thing['name']}"
-        text = f"unable to get metric {source['metric']['name']}: {what}/{NO_CUSTOM}"
+        what = f"{source['metric']['name']} on {thing['kind']} {namespace}/{thing['name']}"
+        text = f"unable to get metric {what}: {NO_CUSTOM}"
         return reason, text, f"failed to get object metric value: {text}"
     if kind == "External":
         name = spec["external"]["metric"]["name"]
