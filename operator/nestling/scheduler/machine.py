@@ -58,21 +58,21 @@ class SchedulerMachine:
         lane = self._lane(change.key.cluster)
         match change.kind.plural:
             case POD.plural:
-                lane.pod_changed(change.key, cast("Pod | None", change.new), self._now())
+                lane.intake.pod_changed(change.key, cast("Pod | None", change.new), self._now())
             case NODE.plural:
-                lane.node_changed(cast("Node | None", change.old), cast("Node | None", change.new))
+                lane.intake.node_changed(cast("Node | None", change.old), cast("Node | None", change.new))
             case PRIORITY_CLASS.plural:
                 body = change.new.body if change.new is not None else None
-                lane.priority_class_changed(change.key.name, body, self._now())
+                lane.intake.priority_class_changed(change.key.name, body, self._now())
             case POD_DISRUPTION_BUDGET.plural:
-                lane.budget_changed(change.key, change.new)
+                lane.intake.budget_changed(change.key, change.new)
             case CLUSTER.plural:
-                lane.cluster_changed(cast("Cluster | None", change.new), self._now())
+                lane.intake.cluster_changed(cast("Cluster | None", change.new), self._now())
             case plural if plural in kin.PLURALS:
-                kin.learn(lane.nodes.peers, change)
+                kin.learn(lane.state.nodes.peers, change)
             case _:
                 pass
-        if change.new is None and lane.empty and not lane.seed:
+        if change.new is None and lane.empty:
             del self._lanes[lane.cluster]
             self._turn.remove(lane)
             self._recorder.gone(lane.cluster)
@@ -114,17 +114,17 @@ class SchedulerMachine:
         for cluster, lane in self._lanes.items():
             plugins = Counter(
                 (plugin, pod.profile)
-                for pod in lane.waiting.values()
+                for pod in lane.state.waiting.values()
                 if pod.place is Place.UNSCHEDULABLE
                 for plugin in pod.plugins
             )
             found[cluster] = Pending(
-                {place.value: lane.queue.count[place] for place in Place if place.value},
+                {place.value: lane.state.queue.count[place] for place in Place if place.value},
                 plugins,
                 {
-                    "nodes": lane.nodes.count,
-                    "pods": len(lane.residents),
-                    "assumed_pods": sum(resident.assumed for resident in lane.residents),
+                    "nodes": lane.state.nodes.count,
+                    "pods": len(lane.state.residents),
+                    "assumed_pods": sum(resident.assumed for resident in lane.state.residents),
                 },
             )
         return found

@@ -72,7 +72,7 @@ def said(host: Host) -> str:
 
 
 def used(host: Host) -> int:
-    return int(host.machine.lanes()[0].nodes.pods.sum())
+    return int(host.machine.lanes()[0].state.nodes.pods.sum())
 
 
 def test_what_is_set_aside_is_used_and_the_bind_carries_more() -> None:

@@ -361,7 +361,7 @@ def test_a_bind_that_it_refuses_is_told_and_tried_again() -> None:
     service = Service(bind={"Error": "no"})
     host = run(extender, service, *nodes(1), wants())
     assert said(host) == ("SchedulerError", "binding rejected: no")
-    assert not host.machine.lanes()[0].nodes.pods.any()
+    assert not host.machine.lanes()[0].state.nodes.pods.any()
     service.answers["bind"] = {}
     host.clock.advance(3)
     host.run()

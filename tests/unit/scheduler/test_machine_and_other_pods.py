@@ -143,4 +143,4 @@ def test_a_pod_waits_for_a_domain_that_has_room_in_its_spread() -> None:
 def test_the_last_pod_does_not_take_what_is_known_of_its_services_along() -> None:
     host = Host(a_service("web"), pending("web-0", labels=WEB))
     host.delete(POD, "web-0")
-    assert [lane.nodes.peers.known for lane in host.machine.lanes()] == [True]
+    assert [lane.state.nodes.peers.known for lane in host.machine.lanes()] == [True]

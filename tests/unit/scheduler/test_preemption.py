@@ -408,8 +408,8 @@ def test_nominated_pods_are_counted_on_their_node_in_the_sentence() -> None:
     host.reap()
     host.put(wants("late", "1", priority=50, uid="late"))
     lane = host.machine.lanes()[0]
-    high = next(pod for pod in lane.waiting.values() if pod.key.name == "high")
-    lane.queue.remove(high)  # it has not had its turn yet
+    high = next(pod for pod in lane.state.waiting.values() if pod.key.name == "high")
+    lane.state.queue.remove(high)  # it has not had its turn yet
     host.run()
     assert said(host, "late").startswith(
         "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are"
@@ -528,7 +528,7 @@ def test_a_refused_eviction_is_no_spin() -> None:
                 host.carry_out(plan)
         host.clock.advance(1.0)
         del seconds
-    attempts = next(iter(host.machine.lanes()[0].waiting.values())).attempts
+    attempts = next(iter(host.machine.lanes()[0].state.waiting.values())).attempts
     assert 3 <= attempts <= 40
     assert host.deleted == []
 

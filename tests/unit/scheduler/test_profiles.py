@@ -393,7 +393,7 @@ def test_a_changed_profile_tries_its_pods_anew() -> None:
 def test_the_back_off_of_a_cluster_is_its_own() -> None:
     cluster = a_cluster({"schedulerBackoff": {"initialSeconds": 3, "maxSeconds": 30}})
     host = Host(cluster, SMALL, wants("web-0"))
-    assert host.machine.lanes()[0].queue.backoff.after(4) == 24.0
+    assert host.machine.lanes()[0].state.queue.backoff.after(4) == 24.0
     host.delete(CLUSTER, "cluster")
-    assert host.machine.lanes()[0].queue.backoff.after(5) == 10.0
+    assert host.machine.lanes()[0].state.queue.backoff.after(5) == 10.0
     assert host.pod("web-0")["metadata"]["name"] == POD.native.lower().replace("pod", "web-0")

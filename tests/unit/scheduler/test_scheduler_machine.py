@@ -241,7 +241,7 @@ def test_a_change_that_cannot_help_wakes_nobody() -> None:
     host.delete(POD, "other")
     assert host.step() == []
     assert host.machine.pending()["team-a"].plugins == {("NodeResourcesFit", "default-scheduler"): 1}
-    attempts = [pod.attempts for lane in host.machine.lanes() for pod in lane.waiting.values()]
+    attempts = [pod.attempts for lane in host.machine.lanes() for pod in lane.state.waiting.values()]
     assert attempts == [1]
 
 
@@ -454,7 +454,7 @@ def test_somebody_else_binding_first_is_no_error() -> None:
     host.edit(POD, "web-0", {"spec": {"nodeName": "n2"}})
     host.carry_out(plan)
     assert host.run() == 0
-    table = host.machine.lanes()[0].nodes
+    table = host.machine.lanes()[0].state.nodes
     assert table.pods[table.row_of["n2"]] == 1
     assert table.pods.sum() == 1
 
@@ -478,7 +478,7 @@ def test_a_lost_answer_of_a_bind_that_happened_is_found_out() -> None:
     host.edit(POD, "web-0", {"spec": {"nodeName": "n1"}})
     host.clock.advance(60)
     assert host.run() == 0
-    table = host.machine.lanes()[0].nodes
+    table = host.machine.lanes()[0].state.nodes
     assert table.pods.sum() == 1
 
 
@@ -518,7 +518,7 @@ def test_a_pod_deleted_while_its_bind_is_out_is_forgotten() -> None:
     host.delete(POD, "web-0")
     assert not host.carry_out(plan).ok
     assert host.run() == 0
-    assert not host.machine.lanes()[0].nodes.pods.any()
+    assert not host.machine.lanes()[0].state.nodes.pods.any()
 
 
 def test_the_answer_about_a_predecessor_does_not_count_for_the_pod_of_the_same_name() -> None:
@@ -530,7 +530,7 @@ def test_the_answer_about_a_predecessor_does_not_count_for_the_pod_of_the_same_n
     assert host.step() == []
     assert host.carry_out(new).ok
     assert host.node_of("web-0") == "n1"
-    assert host.machine.lanes()[0].nodes.pods.sum() == 1
+    assert host.machine.lanes()[0].state.nodes.pods.sum() == 1
 
 
 def test_a_pod_asked_to_go_while_its_bind_is_out_is_not_tried_again() -> None:
