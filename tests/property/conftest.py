@@ -1,7 +1,7 @@
 """Profiles of the property tests, and quiet logs.
 
-`dev` for the hand, `ci` the same examples every time, `hunt` for a coffee, `soak` for nights; chosen by
-HYPOTHESIS_PROFILE.
+`dev` for the hand, `steady` as many and the same every time, `ci` more of those, `hunt` for a coffee, `soak` for
+nights; chosen by HYPOTHESIS_PROFILE.
 """
 
 import logging
@@ -21,6 +21,7 @@ COMMON = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("dev", COMMON, max_examples=8)
+settings.register_profile("steady", COMMON, max_examples=8, derandomize=True, database=None)
 settings.register_profile("ci", COMMON, max_examples=60, derandomize=True, database=None)
 settings.register_profile("hunt", COMMON, max_examples=200)
 settings.register_profile("soak", COMMON, max_examples=2000, phases=list(Phase))

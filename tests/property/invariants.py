@@ -180,9 +180,13 @@ class RolloutBounds:
         self._most: dict[str, int] = {}  # what its controller may be going by, as long as it has not looked
         self._restless: set[str] = set()
         self._disturbances = 0
+        self._dark: dict[str, float] = {}  # when a node was last seen without power
 
     def __call__(self, world: World) -> None:
         """Hold every Deployment of strategy RollingUpdate to its bounds."""
+        for node in world.list(NODE):
+            if (node["metadata"].get("annotations") or {}).get(POWER) == "off":
+                self._dark[name_of(node)] = world.clock.now()
         if self._disturbances != world.disturbances:
             self._disturbances = world.disturbances
             self._reached.clear()
@@ -210,7 +214,7 @@ class RolloutBounds:
             if any(RUN_DURATION in (pod["metadata"].get("annotations") or {}) for pod in family):
                 self._restless.add(uid)
             bound = {pod["spec"]["nodeName"] for pod in family if pod["spec"].get("nodeName")}
-            if uid in self._restless or not bound <= healthy:
+            if uid in self._restless or not bound <= healthy or any(map(self._outlived, family)):
                 self._reached.pop(uid, None)
                 continue
             min_ready_s = spec.get("minReadySeconds") or 0
@@ -221,6 +225,15 @@ class RolloutBounds:
                 assert available >= wanted - unavailable, (
                     f"{name_of(deployment)}: only {available} of {wanted} are available"
                 )
+
+    def _outlived(self, pod: JsonObject) -> bool:
+        """Whether a pod's status tells of containers that its node's loss of power has ended."""
+        dark = self._dark.get(pod["spec"].get("nodeName", ""))
+        return dark is not None and any(
+            seconds_of(running["startedAt"]) <= dark
+            for one in status_of(pod).get("containerStatuses") or ()
+            if (running := (one.get("state") or {}).get("running"))
+        )
 
 
 def _fresh(obj: JsonObject) -> bool:
