@@ -1,7 +1,7 @@
 """Profiles of the property tests, and quiet logs.
 
-`dev` for the hand, `steady` as many and the same every time, `ci` more of those, `hunt` for a coffee, `soak` for
-nights; chosen by HYPOTHESIS_PROFILE.
+`dev` for the hand, `steady` as many and the same every time, `ci` more of those, `hunt` for a coffee, `soak`
+for nights; chosen by HYPOTHESIS_PROFILE.
 """
 
 import logging
