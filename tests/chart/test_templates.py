@@ -1,12 +1,23 @@
 """What each template makes of the values that concern it."""
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from rendering import CHART, MONITORING, NAMESPACE, container_of, names, pod_of, rendered
+from rendering import (
+    CHART,
+    MONITORING,
+    NAMESPACE,
+    container_of,
+    names,
+    pod_of,
+    rendered,
+    template,
+    values_files,
+)
 
 from nestling.kubelet.shard import is_of_shard
 from nestling.machinery.names import Key
@@ -482,3 +493,17 @@ def test_extra_objects_are_templates() -> None:
 )
 def test_names_of_objects(values: dict[str, Any], name: str) -> None:
     assert rendered(values).names("Deployment") == [name]
+
+
+def test_every_template_makes_something_that_is_looked_at() -> None:
+    scraped_by_pod = {"metrics": {"podMonitor": {"enabled": True}}}
+    texts = [template(files=(file,), apis=MONITORING).stdout for file in values_files()]
+    texts.append(template(scraped_by_pod, apis=MONITORING).stdout)
+    made = {
+        source for text in texts for source in re.findall(r"^# Source: nestling/(\S+)", text, re.MULTILINE)
+    }
+    folder = CHART / "templates"
+    wanted = {
+        str(path.relative_to(CHART)) for path in folder.rglob("*.yaml") if not path.name.startswith("_")
+    }
+    assert made == wanted
