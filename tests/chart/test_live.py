@@ -263,3 +263,15 @@ def test_operator_says_which_right_it_lacks(installed: RealHost, tmp_path: Path)
     finally:
         operator.terminate()
         operator.wait(20)
+
+
+@pytest.mark.integration
+def test_wrong_api_version_is_named(installed: RealHost) -> None:
+    pod = {"apiVersion": "nestling.dev/v1", "kind": "VirtualPod", "metadata": {"name": "web"}}
+    done = subprocess.run(
+        [program("kubectl"), "apply", "-n", "first", "-f", "-"],
+        input=json.dumps(pod), capture_output=True, text=True, check=False,
+        env={**os.environ, "KUBECONFIG": str(installed.kubeconfig)},
+    )  # fmt: skip
+    assert done.returncode != 0
+    assert 'no matches for kind "VirtualPod" in version "nestling.dev/v1"' in done.stderr
