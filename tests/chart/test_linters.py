@@ -7,7 +7,7 @@ and the embedded one, for what `nestling convert` makes of the examples.
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import yaml
 from rendering import MONITORING, NAMESPACE, program, template, values_files
 
 from crd_install import CRDS
-from embedded_server import embedded_server
+from embedded_server import EmbeddedServer, embedded_server
 from nestling.api.crds import load_crds
 from realhost import RealHost
 
@@ -47,11 +47,12 @@ ACCEPTED: Final = {
 """Critical findings that are meant to be, each with its reason; with `locked` values the last one is gone."""
 
 
-def schemas(folder: Path, ask: Callable[[str], Mapping[str, Any]], documents: tuple[str, ...]) -> Path:
+def schemas(folder: Path, server: RealHost | EmbeddedServer, documents: tuple[str, ...]) -> Path:
     """Write a schema per kind from the server's OpenAPI documents, closed so that a typo is found."""
-    folder.mkdir(exist_ok=True)
     for name in documents:
-        definitions = ask(f"/openapi/v3/{name}")["components"]["schemas"]
+        status, answer = server.request("GET", f"/openapi/v3/{name}")
+        assert status == 200, answer
+        definitions = answer["components"]["schemas"]
         for schema in definitions.values():
             _close(schema)
         for title, schema in definitions.items():
@@ -105,13 +106,7 @@ def assert_conforms(folder: Path, text: str, *, least: int) -> None:
 @pytest.fixture(scope="session")
 def known(judge: RealHost, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The schemas of the real API server."""
-
-    def ask(path: str) -> Mapping[str, Any]:
-        status, answer = judge.request("GET", path)
-        assert status == 200, answer
-        return answer
-
-    return schemas(tmp_path_factory.mktemp("schemas"), ask, DOCUMENTS)
+    return schemas(tmp_path_factory.mktemp("schemas"), judge, DOCUMENTS)
 
 
 @pytest.mark.integration
@@ -149,13 +144,7 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for crd in load_crds():
             status, answer = server.request("POST", CRDS, crd)
             assert status == 201, answer
-
-        def ask(path: str) -> Mapping[str, Any]:
-            status, answer = server.request("GET", path)
-            assert status == 200, answer
-            return answer
-
-        yield schemas(tmp_path_factory.mktemp("schemas"), ask, ("api/v1", OURS))
+        yield schemas(tmp_path_factory.mktemp("schemas"), server, ("api/v1", OURS))
 
 
 def test_every_field_of_the_converted_examples_is_known(embedded: Path, converted: str) -> None:

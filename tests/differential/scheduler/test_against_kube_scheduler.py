@@ -20,7 +20,7 @@ from differential.scheduler.clusters import Cluster, clusters
 from differential.scheduler.duel import Tally, duel
 from differential.scheduler.extenders import served
 from differential.scheduler.ours import Ours, lacking
-from differential.scheduler.profiles import configured, games, ours_of
+from differential.scheduler.profiles import SCORING, configured, games, ours_of
 from differential.scheduler.theirs import APISERVER_ARGS, SCHEDULER_ARGS, configuration, judge
 from nestling.api.scheduler_configuration import read_configuration
 from nestling.scheduler.configuration import Setup
@@ -30,16 +30,7 @@ from realhost import RealHost, real_host, real_scheduler
 
 pytestmark = [pytest.mark.differential, pytest.mark.timeout(600)]
 
-# What plugins must have done often enough for the comparison to mean something: tell nodes apart, refuse.
-SCORING: Final = {
-    "TaintToleration",
-    "NodeAffinity",
-    "NodeResourcesFit",
-    "PodTopologySpread",
-    "InterPodAffinity",
-    "NodeResourcesBalancedAllocation",
-    "ImageLocality",
-}
+# What plugins must have refused often enough for the comparison to mean something.
 REASONS: Final = {
     "NodeUnschedulable": {"node(s) were unschedulable"},
     "TaintToleration": {"node(s) had untolerated taint(s)"},
@@ -111,7 +102,7 @@ def test_random_pods_fare_the_same(kubernetes: RealHost) -> None:
     assert tally.scored > PODS / 4
     assert tally.refused > PODS / 20
     assert tally.preempted > PODS / 50
-    assert {plugin for plugin, pods in tally.deciding.items() if pods > PODS / 100} == SCORING - lacking()
+    assert {plugin for plugin, pods in tally.deciding.items() if pods > PODS / 100} == {*SCORING} - lacking()
     given = {reason for reason, pods in tally.reasons.items() if pods > PODS / 1000}
     assert given >= {reason for plugin in REASONS.keys() - lacking() for reason in REASONS[plugin]}
 
