@@ -27,6 +27,7 @@ from nestling.controllers.autoscaler.report import targets
 from nestling.kubelet.usage import usage_of
 from nestling.machinery.cache import Change
 from nestling.machinery.clock import timestamp, timestamp_micro
+from nestling.machinery.measure import Tally
 from nestling.machinery.plan import Emit, Patch, Plan
 from nestling.machinery.records.autoscaler import Advice, HorizontalPodAutoscaler
 
@@ -673,3 +674,31 @@ def test_condition_of_another_controller_stays() -> None:
     hpa = an_autoscaler(status={"desiredReplicas": 0, "conditions": [a_condition("Own", reason="Because")]})
     plan = plan_for(hpa)
     assert set(conditions(plan)) == {"Own", "AbleToScale"}
+
+
+def counted(plan: Plan, *, ok: bool = True) -> set[tuple[str, ...]]:
+    """What a plan counts: the metric's name without its prefix, then its labels."""
+    assert plan.measure is not None
+    found = [one for one in plan.measure(len(plan.writes), ok, 0.1) if isinstance(one, Tally)]
+    return {
+        (one.metric.name.removeprefix("horizontal_pod_autoscaler_controller_"), *one.labels) for one in found
+    }
+
+
+def test_looks_and_metrics_are_counted() -> None:
+    target = a_deployment("web", replicas=1)
+    hpa = an_autoscaler(status={"currentReplicas": 1})
+    grows = plan_for(hpa, target, a_worker("a"), a=300)
+    assert scaled_to(grows) is not None
+    assert counted(grows) == {
+        ("reconciliations_total", "scale_up", "none"),
+        ("reconciliation_duration_seconds", "scale_up", "none"),
+        ("metric_computation_total", "scale_up", "none", "Resource"),
+    }
+    assert ("reconciliations_total", "none", "internal") in counted(grows, ok=False)
+    assert counted(plan_for(hpa, target, a_worker("a"))) == {
+        ("reconciliations_total", "none", "internal"),
+        ("reconciliation_duration_seconds", "none", "internal"),
+        ("metric_computation_total", "none", "internal", "Resource"),
+    }
+    assert ("reconciliations_total", "none", "internal") in counted(plan_for(hpa))

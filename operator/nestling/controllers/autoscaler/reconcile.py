@@ -7,6 +7,7 @@ Source: Kubernetes 1.37, pkg/controller/podautoscaler/horizontal.go.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Final, Literal
 
@@ -23,6 +24,7 @@ from nestling.controllers.autoscaler.metric import (
     by_utilization,
     measured,
 )
+from nestling.controllers.autoscaler.metrics import METRICS, Action, Facts, towards
 from nestling.controllers.autoscaler.report import (
     ABLE,
     ACTIVE,
@@ -62,12 +64,16 @@ class Look:
         self._meter = meter
         self.report = Report(hpa, hpa.body, view.now)
         self.events: list[Write] = []
+        self.failed = False
+        self._asked: list[tuple[str, Action | None]] = []
 
-    def plan(self, *writes: Write, why: str) -> Plan:
+    def plan(self, *writes: Write, why: str, action: Action = "none") -> Plan:
         """Events, then writes, then the status, if it changes; and the next look."""
         status = status_write(self._hpa, self.report.stored, self.report.finish())
         said = () if status is None else (status,)
-        return Plan((*self.events, *writes, *said), self._view.now + pace.SYNC_S, why)
+        facts = Facts(action, self.failed, self._asked)
+        wake_at = self._view.now + pace.SYNC_S
+        return Plan.of(*self.events, *writes, *said, wake_at=wake_at, why=why, measure=facts.measure)
 
     def emit(self, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:
         """Say something about the autoscaler."""
@@ -103,6 +109,7 @@ class Look:
         """The most that a metric asks for, that metric's name, and the metrics' statuses; None if unknown."""
         pods = list(self._view.selected(Pod, self._hpa.key.namespace, target.selector))
         if not self.selector_is_clear(target, pods):
+            self.failed = True
             self.report.count(target.replicas, self._hpa.desired, ())
             return None
         most, name = 0, ""
@@ -112,11 +119,14 @@ class Look:
             try:
                 found = self._measure(spec, target, pods)
             except NoMetric as error:
+                self.failed = True
+                self._asked.append((spec["type"], None))
                 reason, text, wrapped = _failure(spec, str(error), self._hpa.key.namespace)
                 failures.append((reason, text, wrapped))
                 self.emit("Warning", reason, text)
                 statuses.append({"type": ""})
                 continue
+            self._asked.append((spec["type"], towards(self._hpa.current, found.replicas)))
             statuses.append(metric_status(spec, found))
             if most == 0 or found.replicas > most:
                 most, name = found.replicas, _name(spec)
@@ -165,6 +175,7 @@ def reconcile(view: View, key: Key, *, meter: Meter) -> Plan:
     look = Look(view, hpa, meter)
     target = target_of(view, hpa)
     if isinstance(target, str):
+        look.failed = True
         look.emit("Warning", "FailedGetScale", target)
         look.report.set(ABLE, "False", "FailedGetScale", UNSCALABLE.format(target))
         return look.plan(why=target)
@@ -241,8 +252,8 @@ def _rescaled(
         message = f"the HPA controller was unable to update the target scale: {view.refusal}"
         report.set(ABLE, "False", "FailedUpdateScale", message)
         report.count(current, hpa.desired, statuses)
-        told = look.plan(why=why)
-        return Plan((*told.writes, scale), told.wake_at, why)
+        told = look.plan(why=why, action=towards(current, desired))
+        return replace(told, writes=(*told.writes, scale))
     message = f"the HPA controller was able to update the target scale to {desired}"
     report.set(ABLE, "True", "SucceededRescale", message)
     if current > 0 and desired == 0 and hpa.least == 0 and _outside(hpa):
@@ -253,7 +264,7 @@ def _rescaled(
         )
     report.count(current, desired, statuses, rescaled=True)
     report.remember(advice, pace.rescaled(hpa, current, desired, view.now))
-    return look.plan(scale, why=why)
+    return look.plan(scale, why=why, action=towards(current, desired))
 
 
 def _outside(hpa: HorizontalPodAutoscaler) -> bool:
@@ -326,4 +337,5 @@ def controller(meter: Meter) -> Controller:
         name="horizontalpodautoscaler",
         reconcile=partial(reconcile, meter=meter),
         concerns={HORIZONTAL_POD_AUTOSCALER: (Route(_asked_anew),)},
+        metrics=METRICS,
     )
