@@ -31,6 +31,7 @@ _RESTLESS: Final = frozenset({"lastTransitionTime", "lastUpdateTime", "lastProbe
 _MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?=:\d\d)")
 _SCALED: Final = re.compile(intended.SCALED)
 _UNORDERED: Final = re.compile(intended.UNORDERED)
+_UNSAID: Final = re.compile(intended.UNSAID)
 _ADDRESSES: Final = frozenset({"clusterIP", "clusterIPs", "addresses", "nodePort", "podIP", "hostIP"})
 
 
@@ -42,7 +43,8 @@ def picture(chronicle: Chronicle) -> Picture:
             continue
         seen = found.setdefault(f"{obj['kind']}/{name}", Counter())
         seen[orjson.dumps(_look(chronicle, obj), option=orjson.OPT_SORT_KEYS).decode()] += 1
-    sentences = [text for event in chronicle.said if (text := _sentence(chronicle, event))]
+    said = [text for event in chronicle.said if (text := _sentence(chronicle, event))]
+    sentences = [text for text in said if not _UNSAID.search(text)]
     for text in sentences:
         if not _SCALED.search(text):
             found.setdefault(f"Event {text}", Counter())["said"] += 1
