@@ -66,8 +66,8 @@ SAID_AGAIN: Final = frozenset(
 """Events that the original repeats with every look, so that their number is that of its looks; compared is
 only that they were said."""
 UNSAID: Final = r" TaintManagerEviction Cancelling deletion of Pod "
-"""Natively a timer per pod is started, and stopped with an event when the taint goes; ours starts no timers, so
-there is nothing to stop. Whether a pod that comes while its node recovers gets such a timer is chance."""
+"""Natively a timer per pod is started, and stopped with an event when the taint goes; ours starts no timers,
+so there is nothing to stop. Whether a pod that comes while its node recovers gets such a timer is chance."""
 UNORDERED: Final = r"\(e\.g\. \[([^]]+)\]\)"
 """Objects that the original names in no order: that of a Go map."""
 SCALED: Final = r"ScalingReplicaSet Scaled (?:up|down) replica set (\S+) from (\d+) to (\d+)"
