@@ -37,10 +37,11 @@ from nestling.scheduler.table import NodeFacts
 
 NOW: Final = 1_800_000_000.0
 ROOM: Final[JsonObject] = {"cpu": "4", "memory": "32Gi", "pods": "110"}
+IMAGE: Final = "registry.k8s.io/pause:3.10"
 COLOR: Final = {"color": "blue"}
 CONTAINER: Final[JsonObject] = {
     "name": "main",
-    "image": "registry.k8s.io/pause:3.10",
+    "image": IMAGE,
     "resources": {"requests": {"cpu": "100m", "memory": "500Mi"}},
     "env": [{"name": f"SETTING_{i}", "value": "some text"} for i in range(8)],
 }
@@ -71,7 +72,7 @@ def basic(_number: int, _nodes: int) -> JsonObject:
 
 def best_effort(_number: int, _nodes: int) -> JsonObject:
     """Equal pods without requests."""
-    return {"containers": [{"name": "main"}]}
+    return {"containers": [{"name": "main", "image": IMAGE}]}
 
 
 def node_affinity(number: int, _nodes: int) -> JsonObject:
@@ -99,12 +100,12 @@ def daemon_set(number: int, nodes: int) -> JsonObject:
 def many_classes(number: int, _nodes: int) -> JsonObject:
     """Forty sizes in turn: every decision catches up with forty binds."""
     requests = {"cpu": f"{100 + number % 40}m", "memory": "500Mi"}
-    return {"containers": [{"name": "main", "resources": {"requests": requests}}]}
+    return {"containers": [{"name": "main", "image": IMAGE, "resources": {"requests": requests}}]}
 
 
 def unschedulable(_number: int, _nodes: int) -> JsonObject:
     """Pods that fit nowhere."""
-    return {"containers": [{"name": "main", "resources": {"requests": {"cpu": "64"}}}]}
+    return {"containers": [{"name": "main", "image": IMAGE, "resources": {"requests": {"cpu": "64"}}}]}
 
 
 def churn(number: int, nodes: int) -> JsonObject:
@@ -189,7 +190,7 @@ def decisions_per_second(shape: Shape, nodes: int, pods: int) -> float:
     if shape.prepare is not None:
         shape.prepare(scheduler)
     meta = {"labels": dict(shape.labels)}
-    first = min(shape.first, nodes)
+    first = min(shape.first, nodes // 2)
     if shape.spec is SHAPES["pod anti-affinity"].spec:
         pods = min(pods, nodes - first)  # one on each node is all there can be
     wishes = [
