@@ -44,7 +44,8 @@ class Side(ABC):
         self.place = place
         self.seen = Chronicle()
         for name in scenario.nodes:
-            self.seen.masks.add(self.node_name(name), f"<node {name}>")
+            mask = "<node>" if scenario.alike else f"<node {name}>"
+            self.seen.masks.add(self.node_name(name), mask)
         self.seen.masks.add(place, "<scenario>")
 
     @property

@@ -1,7 +1,7 @@
 """What happens to a cluster, as data: a file of steps, each of which ends with a world that has settled.
 
 A scenario is a YAML file with a sentence (`about`), nodes of its own and loops of ours if it needs any
-(`nodes`, `needs`), and steps. A step is
+(`nodes`, `needs`; `alike` where chance decides which node comes first), and steps. A step is
 one action, or a list of actions that follow one another without a pause; after each step both sides are left
 alone until they are quiet, and compared. Manifests are native ones, and say only what matters: `complete`
 adds the dullest selector, labels and container. `(scenario)` in any text is the scenario's own namespace,
@@ -62,7 +62,7 @@ LOOPS_OF: Final = {
     "horizontal_pod_autoscaler": ("horizontalpodautoscaler",),
 }
 """What the scenarios of a folder need."""
-_FIELDS: Final = frozenset({"about", "needs", "nodes", "steps", "unlike"})
+_FIELDS: Final = frozenset({"about", "alike", "needs", "nodes", "steps", "unlike"})
 
 Action: TypeAlias = tuple[str, Any]
 _TEMPLATED: Final = frozenset(
@@ -82,6 +82,8 @@ class Scenario:
     nodes: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     needs: tuple[str, ...] = ()
     """Loops of ours without which it makes no sense, besides those of its folder."""
+    alike: bool = False
+    """Its nodes have one name in what is compared: the original takes them in the order of a Go map."""
     unlike: str = ""
     """Why the two sides differ for the time being: then the test has to fail."""
 
@@ -120,7 +122,13 @@ def parse(name: str, document: Any) -> Scenario:
         nodes = {node: {} for node in nodes}
     needs = {*document.get("needs", ()), *LOOPS_OF.get(name.partition("/")[0], ())}
     return Scenario(
-        name, document["about"], tuple(steps), nodes, tuple(sorted(needs)), document.get("unlike") or ""
+        name,
+        document["about"],
+        tuple(steps),
+        nodes,
+        tuple(sorted(needs)),
+        bool(document.get("alike")),
+        document.get("unlike") or "",
     )
 
 
