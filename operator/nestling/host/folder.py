@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from nestling.host.paths import private_dir, write_private
 
 # Lies in every data directory that we made, and names the state directory that it belongs to.
 MARKER: Final = ".nestling-host"
+LOCK: Final = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,17 @@ class Folder:
         """Delete the state, and of the data directory what is ours; what others put there stays."""
         if (self.data / MARKER).exists() and self._owner() == str(self.root):
             for name in self.contents:
-                shutil.rmtree(self.data / name, ignore_errors=True)
-                with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-                    (self.data / name).unlink()
+                _delete(self.data / name)
             (self.data / MARKER).unlink()
             with contextlib.suppress(OSError):
                 self.data.rmdir()
-        shutil.rmtree(self.root, ignore_errors=True)
+        # The lock goes last: whoever waits for it begins anew the moment it is gone.
+        for path in self.root.glob("*"):
+            if path.name != LOCK:
+                _delete(path)
+        with contextlib.suppress(OSError):
+            (self.root / LOCK).unlink(missing_ok=True)
+            self.root.rmdir()
 
     @contextlib.contextmanager
     def alone(self) -> Generator[None]:
@@ -94,12 +100,18 @@ class Folder:
             os.close(handle)
 
     def _lock(self) -> int:
-        path = self.root / "lock"
+        path = self.root / LOCK
         while True:
-            private_dir(self.root)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            # Whoever holds it may purge the directory at any moment, and this file with it.
+            try:
+                private_dir(self.root)
+                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            except (FileNotFoundError, FileExistsError):
+                with contextlib.suppress(FileNotFoundError):
+                    if not stat.S_ISDIR(self.root.lstat().st_mode):
+                        raise
+                continue
             fcntl.flock(handle, fcntl.LOCK_EX)
-            # Whoever held it before us may have purged the directory, and this file with it.
             with contextlib.suppress(FileNotFoundError):
                 if path.stat().st_ino == os.fstat(handle).st_ino:
                     return handle
@@ -107,3 +119,10 @@ class Folder:
 
     def _owner(self) -> str:
         return (self.data / MARKER).read_text(errors="replace").strip()
+
+
+def _delete(path: Path) -> None:
+    """Delete a file or a directory as far as that goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        path.unlink()
