@@ -1,7 +1,8 @@
 """Kopf itself against both servers: it finds the kinds, lists, watches, and sees every change.
 
-It leaves while its TLS connections still say goodbye, so it runs on the loop of the operators, which closes them.
+It leaves while its TLS connections still say goodbye, so it runs on the operators' loop, which closes them.
 """
+
 import asyncio
 from typing import Any
 

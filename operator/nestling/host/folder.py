@@ -4,22 +4,17 @@ Only one command at a time works on a host, and nothing is ever deleted from a d
 """
 
 import contextlib
-import fcntl
-import os
-import shutil
-import stat
-from collections.abc import Generator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nestling.host import record
+from nestling.host import lock, record
 from nestling.host.errors import HostSetupError
 from nestling.host.paths import private_dir, write_private
 
 # Lies in every data directory that we made, and names the state directory that it belongs to.
 MARKER: Final = ".nestling-host"
-LOCK: Final = "lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,51 +73,15 @@ class Folder:
         """Delete the state, and of the data directory what is ours; what others put there stays."""
         if (self.data / MARKER).exists() and self._owner() == str(self.root):
             for name in self.contents:
-                _delete(self.data / name)
+                lock.delete_any(self.data / name)
             (self.data / MARKER).unlink()
             with contextlib.suppress(OSError):
                 self.data.rmdir()
-        # The lock goes last: whoever waits for it begins anew the moment it is gone.
-        for path in self.root.glob("*"):
-            if path.name != LOCK:
-                _delete(path)
-        with contextlib.suppress(OSError):
-            (self.root / LOCK).unlink(missing_ok=True)
-            self.root.rmdir()
+        lock.delete(self.root)
 
-    @contextlib.contextmanager
-    def alone(self) -> Generator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Hold the host's lock: two commands at once must not start two of everything."""
-        handle = self._lock()
-        try:
-            yield
-        finally:
-            os.close(handle)
-
-    def _lock(self) -> int:
-        path = self.root / LOCK
-        while True:
-            # Whoever holds it may purge the directory at any moment, and this file with it.
-            try:
-                private_dir(self.root)
-                handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-            except (FileNotFoundError, FileExistsError):
-                with contextlib.suppress(FileNotFoundError):
-                    if not stat.S_ISDIR(self.root.lstat().st_mode):
-                        raise
-                continue
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(handle).st_ino:
-                    return handle
-            os.close(handle)
+        return lock.alone(self.root)
 
     def _owner(self) -> str:
         return (self.data / MARKER).read_text(errors="replace").strip()
-
-
-def _delete(path: Path) -> None:
-    """Delete a file or a directory as far as that goes."""
-    shutil.rmtree(path, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-        path.unlink()

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import ssl
-import threading
 from pathlib import Path
 
 import pytest
@@ -111,24 +110,6 @@ def test_data_whose_host_is_gone_may_be_taken_over(tmp_path: Path) -> None:
     ours.claim()
     assert (ours.data / MARKER).read_text() == str(ours.root)
     assert (ours.data / "db").exists()
-
-
-def test_one_command_at_a_time_even_over_a_purge(tmp_path: Path) -> None:
-    ours, inside, entries = folder(tmp_path), threading.Lock(), list[bool]()
-
-    def command() -> None:
-        for _ in range(200):
-            with ours.alone():
-                entries.append(inside.acquire(blocking=False))
-                inside.release()
-                ours.purge()  # the file that the others wait for is gone
-
-    threads = [threading.Thread(target=command) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert entries == [True] * 800
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"], ids=["empty", "half", "a list", "no text"])

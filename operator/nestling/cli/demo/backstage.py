@@ -5,15 +5,12 @@ the host itself was brought up for the demo, and goes with it.
 """
 
 import contextlib
-import fcntl
-import os
-import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 from nestling.cli.problem import Problem
-from nestling.host import process
-from nestling.host.paths import private_dir, state_home
+from nestling.host import lock, process
+from nestling.host.paths import state_home
 
 
 class Backstage:
@@ -57,34 +54,19 @@ class Backstage:
 
     def forget(self) -> None:
         """Leave nothing behind."""
-        shutil.rmtree(self._root, ignore_errors=True)
+        lock.delete(self._root)
         with contextlib.suppress(OSError):
             self._root.parent.rmdir()
 
     @contextlib.contextmanager
     def alone(self) -> Generator[None]:
         """Hold the lock. Raises Problem when another demo plays on this host."""
-        handle = self._lock()
-        try:
-            yield
-        finally:
-            os.close(handle)
-
-    def _lock(self) -> int:
-        path = self._root / "lock"
-        while True:
-            private_dir(self._root)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stack.enter_context(lock.alone(self._root, wait=False))
             except BlockingIOError:
-                os.close(handle)
                 raise Problem(
                     f"another demo is playing on host {self._host}",
                     next_step="wait for it to end, or choose another --host",
                 ) from None
-            # The demo before us may have deleted the directory, and this file with it.
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_ino == os.fstat(handle).st_ino:
-                    return handle
-            os.close(handle)
+            yield
