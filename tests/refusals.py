@@ -128,6 +128,15 @@ def _pods() -> Iterator[Refusal]:
     yield Refusal("no spec", pod, (("spec", ...),), ("spec",))
     yield _case("container without a name", pod, f"{_CONTAINER}.name", ..., f"{_MAIN}.name")
     yield _case("container name", pod, f"{_CONTAINER}.name", "Main_1", f"{_MAIN}.name")
+    yield _case("container without an image", pod, f"{_CONTAINER}.image", ..., f"{_MAIN}.image", "Required")
+    yield _case("container with an empty image", pod, f"{_CONTAINER}.image", "", f"{_MAIN}.image")
+    yield _case(
+        "template without an image",
+        kinds.DEPLOYMENT,
+        f"{_IN_TEMPLATE}.image",
+        ...,
+        f"{_FRONT}.containers[0].image",
+    )
     yield _case("restart policy", pod, "spec.restartPolicy", "Sometimes")
     yield _case("dns policy", pod, "spec.dnsPolicy", "Magic")
     yield _case(

@@ -37,8 +37,6 @@ DOCUMENTS: Final = (
 _SCHEMAS: Final = "{{.ResourceKind}}_{{.ResourceAPIVersion}}.json"
 
 ACCEPTED: Final = {
-    "container-resources": "no CPU limit: a scheduler that is throttled is slow when it matters; memory and "
-    "ephemeral storage are limited",
     "container-image-pull-policy": "a version is pulled once: tags of releases do not move, and images that "
     "were loaded into kind cannot be pulled",
     "pod-networkpolicy": "off by default: without knowing who scrapes it would cut metrics off; "
@@ -153,6 +151,7 @@ def test_every_field_of_the_converted_examples_is_known(embedded: Path, converte
 
 @pytest.mark.parametrize("file", values_files(), ids=lambda file: file.name.removesuffix("-values.yaml"))
 def test_kube_score_finds_nothing_critical_but_what_is_meant(file: Path) -> None:
+    # No CPU limit: a throttled scheduler is slow when it matters. Memory and ephemeral storage have one.
     done = template({"crds": {"enabled": False}}, files=(file,), apis=MONITORING)
     told = subprocess.run(
         [program("kube-score"), "score", "-", "--output-format=json", "--ignore-container-cpu-limit"],
@@ -166,7 +165,7 @@ def test_kube_score_finds_nothing_critical_but_what_is_meant(file: Path) -> None
     }
     assert NAMESPACE in told.stdout
     strict = yaml.safe_load(file.read_text() or "{}") or {}
-    allowed = set(ACCEPTED) - {"container-resources"}
+    allowed = set(ACCEPTED)
     if (strict.get("networkPolicy") or {}).get("enabled"):
         allowed.discard("pod-networkpolicy")
     assert critical <= allowed

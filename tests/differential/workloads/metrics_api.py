@@ -18,7 +18,7 @@ from aiohttp.test_utils import TestServer
 
 from nestling.api.json import JsonObject
 from nestling.api.kinds import Kind
-from nestling.controllers.autoscaler.metric import SAMPLE_WINDOW_S
+from nestling.controllers.autoscaler.demand import SAMPLE_WINDOW_S
 from nestling.host import pki
 from nestling.kubelet.usage import usage_of
 from nestling.machinery.client import Client

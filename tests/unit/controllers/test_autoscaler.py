@@ -21,7 +21,7 @@ from builders import (
 from nestling.api.json import JsonObject
 from nestling.api.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER
 from nestling.controllers.autoscaler import pace
-from nestling.controllers.autoscaler.metric import Amounts
+from nestling.controllers.autoscaler.demand import Amounts
 from nestling.controllers.autoscaler.reconcile import controller, reconcile
 from nestling.controllers.autoscaler.report import targets
 from nestling.kubelet.usage import usage_of

@@ -6,7 +6,7 @@ Source: Kubernetes 1.37, k8s.io/api/core/v1.
 
 from typing import Annotated, Literal
 
-from annotated_types import MaxLen
+from annotated_types import MaxLen, MinLen
 
 from nestling.api.core.env import EnvFromSource, EnvVar
 from nestling.api.core.probe import Lifecycle, Probe
@@ -103,7 +103,7 @@ class ContainerBase(Schema):
     """Environment variables."""
     env_from: Atomic[EnvFromSource] | None = None
     """Sources of many variables at once; entries of env win."""
-    image: Text | None = None
+    image: Annotated[Text, MinLen(1)]
     """Name of the image."""
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
     """When to pull; Always for tag latest and IfNotPresent otherwise, if absent."""

@@ -15,7 +15,7 @@ from nestling.api.json import JsonObject
 from nestling.api.kinds import HORIZONTAL_POD_AUTOSCALER
 from nestling.api.quantity import milli
 from nestling.controllers.autoscaler import pace
-from nestling.controllers.autoscaler.metric import (
+from nestling.controllers.autoscaler.demand import (
     Demand,
     Meter,
     NoMetric,

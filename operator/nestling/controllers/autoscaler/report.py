@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from nestling.api.json import JsonObject
 from nestling.api.quantity import canonical, format_binary, format_milli
-from nestling.controllers.autoscaler.metric import Demand
+from nestling.controllers.autoscaler.demand import Demand
 from nestling.controllers.status_change import LONGEST_MESSAGE
 from nestling.machinery.clock import timestamp, timestamp_micro
 from nestling.machinery.conditions import conditions_of, with_condition
