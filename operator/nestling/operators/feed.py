@@ -1,6 +1,6 @@
 """Feed the events that Kopf brings into the cache, and wake the loops they concern.
 
-One raw event handler for all kinds: a sighting goes into the cache, and what changed goes to the drivers that
+One raw event filter for all kinds: a sighting goes into the cache, and what changed goes to the drivers that
 asked for the kind. No decisions, no writes to the host. Kopf says nothing of objects that vanished while a
 watch was cut: so after a re-list, and every few minutes, a listing of metadata is compared with the cache,
 and ghosts are dropped.
@@ -67,16 +67,32 @@ class Feed:
         self.ghosts = 0
 
     def register(self, registry: kopf.OperatorRegistry) -> None:
-        """Attach the handler to every kind that the cache holds."""
+        """Attach to every kind that the cache holds."""
+        kinds = self._cache.kinds
+        plurals = {kind.plural for kind in kinds}
 
-        # Async although it never waits: Kopf would run a plain function in a thread.
-        async def feed(*, event: kopf.RawEvent, resource: kopf.Resource, **_: object) -> None:
-            self.take(BY_PLURAL[resource.plural], event)
+        def held(resource: kopf.Resource) -> bool:
+            return resource.plural in plurals
 
-        for kind in self._cache.kinds:
-            kopf.on.event(kind.group, kind.version, kind.plural, id=f"feed-{kind.plural}", registry=registry)(
-                feed
+        async def never(**_: object) -> None: ...
+
+        # One handler per group, not per kind: Kopf asks every handler several times per event.
+        for group, version in dict.fromkeys((kind.group, kind.version) for kind in kinds):
+            kopf.on.event(held, group=group, version=version, id="feed", when=self.hear, registry=registry)(
+                never
             )
+
+    def hear(self, *, event: kopf.RawEvent, resource: kopf.Resource, **_: object) -> bool:
+        """Kopf asks whether to handle an event: we take it, and say no.
+
+        What Kopf does to call a handler is 26 of its 95 us per event. Does not raise: an event that we cannot
+        read must not end all the others.
+        """
+        try:
+            self.take(BY_PLURAL[resource.plural], event)
+        except Exception:
+            log.exception("event lost", kind=resource.kind, type=event["type"])
+        return False
 
     def take(self, kind: Kind, event: kopf.RawEvent) -> None:
         """One event: into the cache, and on to whom it concerns. Type None marks the objects of a listing."""

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import kopf
+from structlog.testing import capture_logs
+
 from builders import a_pod, cache_of
 from memory_host import Host
 from nestling.api.kinds import POD
@@ -24,3 +27,19 @@ def test_what_an_event_held_is_kept_by_the_cache_and_let_go_by_the_event() -> No
     assert "spec" not in event["object"]
     assert "status" not in event["object"]
     assert event["object"]["metadata"]["name"] == "web"
+
+
+def test_an_event_that_cannot_be_read_is_said_and_harms_no_other() -> None:
+    cache, host = cache_of(), Host()
+    feed = Feed(host.client, cache, Hub(), Echo(host.clock, [POD]))
+    pods = kopf.Resource(group=POD.group, version=POD.version, plural=POD.plural, kind=POD.name)
+    nonsense: Any = {
+        "type": "ADDED",
+        "object": {"metadata": {"name": "web", "uid": "1", "resourceVersion": "x"}},
+    }
+    with capture_logs() as logs:
+        assert not feed.hear(event=nonsense, resource=pods)
+    assert [entry["event"] for entry in logs] == ["event lost"]
+    web: Any = {"type": "ADDED", "object": a_pod("web")}
+    assert not feed.hear(event=web, resource=pods)
+    assert Key("team-a", "default", "web") in cache.table(Pod).records
