@@ -15,12 +15,12 @@ import typer
 from typer.core import TyperCommand
 
 from nestling.api.json import JsonObject
-from nestling.api.kinds import DEPLOYMENT
+from nestling.api.kinds import DEPLOYMENT, Kind
 from nestling.cli import duration, exit_codes, output, rollout_history, session
 from nestling.cli.output import Format, OutputOption
 from nestling.cli.problem import Problem
 from nestling.cli.rollout_status import progress_of
-from nestling.cli.workload import Workload, one_workload, workloads
+from nestling.cli.workload import Workload, kind_alone, one_workload, workloads
 from nestling.machinery.errors import NotFound
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ WorkloadsArgument = Annotated[
         metavar="TYPE/NAME...",
         help="Deployments, StatefulSets or DaemonSets: TYPE/NAME as often as wanted, or TYPE NAME.",
     ),
+]
+SelectorOption = Annotated[
+    str, typer.Option("--selector", "-l", help="All of TYPE with these labels, instead of names.")
 ]
 
 
@@ -75,6 +78,7 @@ def _plain_watch(argument: str) -> str:
 def status(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
+    selector: SelectorOption = "",
     watch: Annotated[
         bool, typer.Option("--watch/--no-watch", "-w", help="Wait until the rollout is done.")
     ] = True,
@@ -86,34 +90,43 @@ def status(
     context: session.ContextOption = None,
 ) -> None:
     """Show the status of a rollout, until it is done."""
-    wanted = one_workload(workload)
+    named = None if selector else one_workload(workload)
+    kind = named.kind if named else kind_alone(workload)
     limit_s = duration.seconds(timeout)
     space = session.namespace_of(namespace, kubeconfig=kubeconfig, context=context)
 
     async def work(client: "Client") -> None:
         until = time.monotonic() + limit_s if limit_s else float("inf")
-        uid, last = "", ""
-        while True:
-            try:
-                found = await _get(client, space, wanted)
-            except Problem:
-                if uid:
-                    raise Problem("object has been deleted") from None
-                raise
-            if uid and found["metadata"]["uid"] != uid:
-                raise Problem("object has been deleted")
-            uid = found["metadata"]["uid"]
-            progress = progress_of(wanted.kind, found, revision)
-            if progress.text != last:
-                typer.echo(progress.text)
-                last = progress.text
-            if progress.done or not watch:
-                return
-            if time.monotonic() >= until:
-                raise Problem("timed out waiting for the condition")
-            await asyncio.sleep(min(POLL_S, max(until - time.monotonic(), 0.01)))
+        for wanted in [named] if named else await _selected(client, space, kind, selector):
+            await _follow(client, space, wanted, revision=revision, until=until if watch else None)
 
     session.with_host(work, kubeconfig=kubeconfig, context=context)
+
+
+async def _follow(
+    client: "Client", space: str, wanted: Workload, *, revision: int, until: float | None
+) -> None:
+    """Print how far a rollout is until it is done, or the monotonic second `until`; once if that is None."""
+    uid, last = "", ""
+    while True:
+        try:
+            found = await _get(client, space, wanted)
+        except Problem:
+            if uid:
+                raise Problem("object has been deleted") from None
+            raise
+        if uid and found["metadata"]["uid"] != uid:
+            raise Problem("object has been deleted")
+        uid = found["metadata"]["uid"]
+        progress = progress_of(wanted.kind, found, revision)
+        if progress.text != last:
+            typer.echo(progress.text)
+            last = progress.text
+        if progress.done or until is None:
+            return
+        if time.monotonic() >= until:
+            raise Problem("timed out waiting for the condition")
+        await asyncio.sleep(min(POLL_S, max(until - time.monotonic(), 0.01)))
 
 
 @app.command("history")
@@ -151,6 +164,7 @@ def history(
 def undo(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
+    selector: SelectorOption = "",
     to_revision: Annotated[int, typer.Option(help="The revision to go back to; 0 for the one before.")] = 0,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show the template that would be put in place.")
@@ -174,7 +188,7 @@ def undo(
         _warn_of_last_applied(wanted, found)
         return rollout_history.DONE
 
-    _each(workload, change, namespace, kubeconfig=kubeconfig, context=context)
+    _each(workload, change, namespace, selector, kubeconfig=kubeconfig, context=context)
 
 
 def _warn_of_last_applied(wanted: Workload, found: JsonObject) -> None:
@@ -192,6 +206,7 @@ def _warn_of_last_applied(wanted: Workload, found: JsonObject) -> None:
 def restart(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
+    selector: SelectorOption = "",
     kubeconfig: session.KubeconfigOption = None,
     context: session.ContextOption = None,
 ) -> None:
@@ -213,13 +228,14 @@ def restart(
         await _patch(client, space, wanted, found, patch)
         return "restarted"
 
-    _each(workload, change, namespace, kubeconfig=kubeconfig, context=context)
+    _each(workload, change, namespace, selector, kubeconfig=kubeconfig, context=context)
 
 
 @app.command("pause")
 def pause(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
+    selector: SelectorOption = "",
     kubeconfig: session.KubeconfigOption = None,
     context: session.ContextOption = None,
 ) -> None:
@@ -228,13 +244,14 @@ def pause(
     async def change(client: "Client", space: str, wanted: Workload) -> str:
         return await _set_paused(client, space, wanted, paused=True)
 
-    _each(workload, change, namespace, kubeconfig=kubeconfig, context=context)
+    _each(workload, change, namespace, selector, kubeconfig=kubeconfig, context=context)
 
 
 @app.command("resume")
 def resume(
     workload: WorkloadsArgument,
     namespace: session.NamespaceOption = "",
+    selector: SelectorOption = "",
     kubeconfig: session.KubeconfigOption = None,
     context: session.ContextOption = None,
 ) -> None:
@@ -243,7 +260,7 @@ def resume(
     async def change(client: "Client", space: str, wanted: Workload) -> str:
         return await _set_paused(client, space, wanted, paused=False)
 
-    _each(workload, change, namespace, kubeconfig=kubeconfig, context=context)
+    _each(workload, change, namespace, selector, kubeconfig=kubeconfig, context=context)
 
 
 async def _set_paused(client: "Client", space: str, wanted: Workload, *, paused: bool) -> str:
@@ -260,14 +277,17 @@ def _each(
     arguments: list[str],
     change: "Callable[[Client, str, Workload], Awaitable[str]]",
     namespace: str,
+    selector: str,
     **host: Any,
 ) -> None:
-    """Do something to every workload that is named, and say what was done; one that fails stops no other."""
-    chosen = workloads(arguments)
+    """Do something to every workload that is chosen, and say what was done; one that fails stops no other."""
+    kind = kind_alone(arguments) if selector else None
+    named = [] if kind else workloads(arguments)
     space = session.namespace_of(namespace, **host)
 
     async def work(client: "Client") -> list[Problem]:
         problems: list[Problem] = []
+        chosen = await _selected(client, space, kind, selector) if kind else named
         for wanted in chosen:
             try:
                 done = await change(client, space, wanted)
@@ -282,6 +302,13 @@ def _each(
         output.say(f"Error: {problem}")
     if problems:
         raise problems[-1]
+
+
+async def _selected(client: "Client", space: str, kind: Kind, selector: str) -> list[Workload]:
+    found = (await client.list(kind, space, selector=selector)).items
+    if not found:
+        output.say(f"No resources found in {space} namespace.")
+    return [Workload(kind, obj["metadata"]["name"]) for obj in found]
 
 
 async def _get(client: "Client", space: str, wanted: Workload) -> JsonObject:

@@ -58,6 +58,15 @@ def workloads(arguments: list[str]) -> list[Workload]:
     return found
 
 
+def kind_alone(arguments: list[str]) -> Kind:
+    """The only kind that the arguments name, of objects that are chosen otherwise. Raises Problem."""
+    if len(arguments) != 1 or "/" in arguments[0]:
+        raise _usage(
+            "a selector chooses among all objects of one type", "write TYPE -l SELECTOR, without a name"
+        )
+    return _kind(arguments[0])
+
+
 def one_workload(arguments: list[str]) -> Workload:
     """The only workload that the arguments name. Raises Problem."""
     found = workloads(arguments)

@@ -234,6 +234,7 @@ def deployment(installed: EmbeddedServer) -> EmbeddedServer:
         DEPLOYMENT,
         "web",
         {"spec": spec},
+        labels=LABELS,
         annotations={
             "deployment.kubernetes.io/revision": "3",
             "kubernetes.io/change-cause": "image 3",
@@ -343,6 +344,21 @@ def test_pause_resume_and_restart(deployment: EmbeddedServer) -> None:
 
 
 @pytest.mark.usefixtures("deployment")
+def test_a_selector_chooses_among_all_of_a_type() -> None:
+    printed = "virtualdeployment.nestling.dev/web"
+    assert typed("rollout", "pause", "deploy", "-l", "app=web").out == f"{printed} paused\n"
+    assert (
+        typed("rollout", "resume", "deploy", "--selector", "app in (web, shop)").out == f"{printed} resumed\n"
+    )
+    waiting = "Waiting for deployment spec update to be observed...\n"
+    assert typed("rollout", "status", "deploy", "-l", "app=web", "--no-watch").out == waiting
+    for command in ("restart", "status"):
+        none = typed("rollout", command, "deploy", "-l", "app=none")
+        assert (none.code, none.out) == (0, "")
+        assert none.err.startswith("No resources found in ")
+
+
+@pytest.mark.usefixtures("deployment")
 def test_status_says_how_far_it_is_and_gives_up_in_time() -> None:
     waiting = "Waiting for deployment spec update to be observed...\n"
     for once in ("--no-watch", "--watch=false", "-w=False"):
@@ -365,6 +381,10 @@ def test_status_says_how_far_it_is_and_gives_up_in_time() -> None:
             id="watch",
         ),
         pytest.param(["status", "pod/web"], 2, '"pod" is nothing that is rolled out', id="kind"),
+        pytest.param(
+            ["pause", "deploy/web", "-l", "a=b"], 2, "write TYPE -l SELECTOR, without a name", id="both"
+        ),
+        pytest.param(["pause", "deploy", "-l", "a in"], 1, "unable to parse requirement", id="selector"),
         pytest.param(["status", "deployment"], 2, "which deployment is not said", id="no name"),
         pytest.param(["pause", "deployment/none"], 3, "there is no Deployment none", id="pause of none"),
         pytest.param(
