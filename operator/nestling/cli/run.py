@@ -79,11 +79,11 @@ def run(
     """Keep virtual clusters alive until interrupted."""
     import uvloop
 
+    from nestling.operators.lean import import_lean
+
+    import_lean()  # before the modules that use what it loads
+
     from nestling.machinery.login import log_in
-    from nestling.operators.lean import import_kopf
-
-    import_kopf()  # before the modules that use it
-
     from nestling.operators.logs import configure_logs
     from nestling.operators.process import Options, Process
     from nestling.operators.roles import ROLES

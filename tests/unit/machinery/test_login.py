@@ -133,11 +133,11 @@ def test_client_certificate_is_presented(tmp_path: Path) -> None:
     assert context.get_ca_certs()
 
 
-def test_operator_process_does_without_kubernetes_clients() -> None:
+def test_operator_process_does_without_kubernetes_clients_and_rich() -> None:
     look = (
-        "from nestling.operators.lean import import_kopf; import_kopf();"
+        "from nestling.operators.lean import import_lean; import_lean();"
         "import nestling.operators.process, nestling.machinery.login, sys;"
-        "print([name for name in sys.modules if name.split('.')[0] in ('kubernetes', 'pykube')])"
+        "print([name for name in sys.modules if name.split('.')[0] in ('kubernetes', 'pykube', 'rich')])"
     )
     asked = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "[]"
