@@ -4,6 +4,7 @@ It leaves while its TLS connections still say goodbye, so it runs on the operato
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import kopf
@@ -63,7 +64,8 @@ class Operator:
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_kopf_sees_what_was_there_and_every_change(space: Space) -> None:
-    uvloop.run(watch_every_change(space))
+    with ThreadPoolExecutor(1) as thread:  # elsewhere than in the main thread Kopf leaves signals alone
+        thread.submit(uvloop.run, watch_every_change(space)).result(120)
 
 
 async def watch_every_change(space: Space) -> None:
