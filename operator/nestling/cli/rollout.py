@@ -90,15 +90,14 @@ def status(
     context: session.ContextOption = None,
 ) -> None:
     """Show the status of a rollout, until it is done."""
-    named = None if selector else one_workload(workload)
-    kind = named.kind if named else kind_alone(workload)
+    wanted = kind_alone(workload) if selector else [one_workload(workload)]
     limit_s = duration.seconds(timeout)
     space = session.namespace_of(namespace, kubeconfig=kubeconfig, context=context)
 
     async def work(client: "Client") -> None:
         until = time.monotonic() + limit_s if limit_s else float("inf")
-        for wanted in [named] if named else await _selected(client, space, kind, selector):
-            await _follow(client, space, wanted, revision=revision, until=until if watch else None)
+        for one in await _chosen(client, space, wanted, selector):
+            await _follow(client, space, one, revision=revision, until=until if watch else None)
 
     session.with_host(work, kubeconfig=kubeconfig, context=context)
 
@@ -281,14 +280,12 @@ def _each(
     **host: Any,
 ) -> None:
     """Do something to every workload that is chosen, and say what was done; one that fails stops no other."""
-    kind = kind_alone(arguments) if selector else None
-    named = [] if kind else workloads(arguments)
+    asked = kind_alone(arguments) if selector else workloads(arguments)
     space = session.namespace_of(namespace, **host)
 
     async def work(client: "Client") -> list[Problem]:
         problems: list[Problem] = []
-        chosen = await _selected(client, space, kind, selector) if kind else named
-        for wanted in chosen:
+        for wanted in await _chosen(client, space, asked, selector):
             try:
                 done = await change(client, space, wanted)
             except Problem as problem:
@@ -304,11 +301,16 @@ def _each(
         raise problems[-1]
 
 
-async def _selected(client: "Client", space: str, kind: Kind, selector: str) -> list[Workload]:
-    found = (await client.list(kind, space, selector=selector)).items
+async def _chosen(
+    client: "Client", space: str, asked: list[Workload] | Kind, selector: str
+) -> list[Workload]:
+    """The workloads that are named, or all of a kind that the selector matches."""
+    if isinstance(asked, list):
+        return asked
+    found = (await client.list(asked, space, selector=selector)).items
     if not found:
         output.say(f"No resources found in {space} namespace.")
-    return [Workload(kind, obj["metadata"]["name"]) for obj in found]
+    return [Workload(asked, obj["metadata"]["name"]) for obj in found]
 
 
 async def _get(client: "Client", space: str, wanted: Workload) -> JsonObject:
