@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from nestling.host import lock, record
 from nestling.host.errors import HostSetupError
-from nestling.host.paths import private_dir, write_private
+from nestling.host.paths import delete_any, private_dir, write_private
 
 # Lies in every data directory that we made, and names the state directory that it belongs to.
 MARKER: Final = ".nestling-host"
@@ -73,7 +73,7 @@ class Folder:
         """Delete the state, and of the data directory what is ours; what others put there stays."""
         if (self.data / MARKER).exists() and self._owner() == str(self.root):
             for name in self.contents:
-                lock.delete_any(self.data / name)
+                delete_any(self.data / name)
             (self.data / MARKER).unlink()
             with contextlib.suppress(OSError):
                 self.data.rmdir()

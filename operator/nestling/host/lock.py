@@ -3,13 +3,12 @@
 import contextlib
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Generator
 from pathlib import Path
 from typing import Final
 
-from nestling.host.paths import private_dir
+from nestling.host.paths import delete_any, private_dir
 
 _NAME: Final = "lock"
 
@@ -37,13 +36,6 @@ def delete(directory: Path) -> None:
     with contextlib.suppress(OSError):
         (directory / _NAME).unlink(missing_ok=True)
         directory.rmdir()
-
-
-def delete_any(path: Path) -> None:
-    """Delete a file or a directory, as far as that goes."""
-    shutil.rmtree(path, ignore_errors=True)
-    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
-        path.unlink()
 
 
 def _take(directory: Path, how: int) -> int:

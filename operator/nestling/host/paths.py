@@ -3,7 +3,9 @@
 Source: XDG Base Directory Specification 0.8, overridden by `NESTLING_STATE` and `NESTLING_CACHE`.
 """
 
+import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,3 +55,10 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def delete_any(path: Path) -> None:
+    """Delete a file or a directory, as far as that goes."""
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        path.unlink()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,26 @@ def test_data_whose_host_is_gone_may_be_taken_over(tmp_path: Path) -> None:
     ours.claim()
     assert (ours.data / MARKER).read_text() == str(ours.root)
     assert (ours.data / "db").exists()
+
+
+def test_one_command_at_a_time_even_over_a_purge(tmp_path: Path) -> None:
+    ours, order = folder(tmp_path), list[str]()
+    entered = threading.Event()
+
+    def second() -> None:
+        entered.set()
+        with ours.alone():
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with ours.alone():
+        thread.start()
+        assert entered.wait(10)
+        order.append("first")
+        ours.purge()  # the last thing under the lock: the file that the second waits for is gone
+    thread.join(10)
+    assert order == ["first", "second"]
+    assert (ours.root / "lock").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"], ids=["empty", "half", "a list", "no text"])

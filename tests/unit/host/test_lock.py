@@ -9,12 +9,12 @@ from nestling.host import lock
 
 
 def test_one_at_a_time_although_each_deletes_the_directory(tmp_path: Path) -> None:
-    directory, inside, entries = tmp_path / "state", threading.Lock(), list[bool]()
+    directory, inside, entries = tmp_path / "state", threading.Lock(), list[tuple[bool, list[str]]]()
 
     def command() -> None:
         for _ in range(200):
             with lock.alone(directory):
-                entries.append(inside.acquire(blocking=False))
+                entries.append((inside.acquire(blocking=False), [path.name for path in directory.iterdir()]))
                 (directory / "record").touch()
                 inside.release()
                 lock.delete(directory)  # the file that the others wait for is gone
@@ -24,7 +24,7 @@ def test_one_at_a_time_although_each_deletes_the_directory(tmp_path: Path) -> No
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert entries == [True] * 800
+    assert entries == [(True, ["lock"])] * 800
 
 
 def test_who_does_not_wait_is_told(tmp_path: Path) -> None:
