@@ -21,9 +21,7 @@ _numbers = itertools.count(1)
 def kinds(server: Server) -> Server:
     """The server with all of Nestling's kinds."""
     for source in sorted(CRDS.glob("*.yaml")):
-        definition = yaml.safe_load(source.read_text())
-        made = server.call("POST", DEFINITIONS, definition, fieldValidation="Strict")
-        assert made.status in {201, 409}, made.message
+        server.expect(201, "POST", DEFINITIONS, yaml.safe_load(source.read_text()), fieldValidation="Strict")
     for kind in VIRTUAL_KINDS:
         server.await_(
             f"{kind.plural} are served", lambda kind=kind: server.call("GET", kind.path()).status == 200
