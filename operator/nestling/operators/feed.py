@@ -85,8 +85,8 @@ class Feed:
     def hear(self, *, event: kopf.RawEvent, resource: kopf.Resource, **_: object) -> bool:
         """Kopf asks whether to handle an event: we take it, and say no.
 
-        What Kopf does to call a handler is 26 of its 95 us per event. Does not raise: an event that we cannot
-        read must not end all the others.
+        What Kopf does to call a handler is 26 of its 105 us per event. Does not raise: an event that we
+        cannot read must not end all the others.
         """
         try:
             self.take(BY_PLURAL[resource.plural], event)
