@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from contract_server import Space, widget
+from contract_server import Space
 
 NOTES: Final = Path(__file__).with_name("testdata") / "kopf_notes.py"
 

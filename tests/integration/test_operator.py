@@ -4,6 +4,7 @@ The operator is a child process, started as a user would; what it did is read ba
 """
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -159,6 +160,19 @@ async def test_a_deployment_runs_and_its_service_finds_it(local_host: RealHost, 
             assert writes["VirtualPod"] <= 3 * 5 + 2, "create, bind, status"
         finally:
             await operator.stop()
+
+
+async def test_an_operator_that_is_told_to_stop_leaves_without_a_complaint(
+    local_host: RealHost, tmp_path: Path
+) -> None:
+    async with tenant(local_host, "leaving", tmp_path) as t:
+        for turn in range(1, 6):
+            operator = t.operator()
+            await operator.start()
+            await operator.stop()
+            said = [json.loads(line) for line in t.log.read_text().splitlines()]
+            assert {line["level"] for line in said} == {"info"}, (turn, said)
+            assert operator.exit_code == 0, turn
 
 
 async def test_a_kill_in_the_middle_of_a_rollout_of_300_pods_loses_and_doubles_nothing(

@@ -123,6 +123,8 @@ def run(
         take_signals()
         with contextlib.suppress(asyncio.CancelledError):
             await Process(login, chosen, options, spawned=take_signals).run()
+        # A watch that Kopf left half closed may fail once more while the loop ends: nobody waits for it.
+        loop.set_exception_handler(lambda _loop, _context: None)
 
     uvloop.run(main())
 

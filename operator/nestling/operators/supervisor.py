@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, cast
 
+import aiohttp
 import kopf
 import structlog
 
@@ -19,6 +20,7 @@ from nestling.machinery.echo import Echo
 from nestling.machinery.election import own_identity
 from nestling.machinery.login import Login
 from nestling.operators.settings import EndlessBackoff, kopf_settings
+from nestling.operators.sockets import Sockets
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +85,7 @@ class Supervisor:
         self._echo = echo
         self._clusters = clusters
         self._random = Random()
+        self._sockets = Sockets()
         self._spawned = spawned
         self._fell = ""  # why the operator before this one ended early
         self._begun = 0.0  # monotonic
@@ -149,6 +152,7 @@ class Supervisor:
             await kopf.run_tasks(tasks, ignored=NotKopfs())
         finally:
             watchdog.cancel()
+            await self._sockets.end()
 
     async def _watch(self, stop: asyncio.Event) -> None:
         """End the operator when one of its watches has stopped telling us of our own writes."""
@@ -159,21 +163,17 @@ class Supervisor:
                 stop.set()
                 return
 
-    async def _connect(self, **_: Any) -> kopf.ConnectionInfo:
+    async def _connect(self, **_: Any) -> kopf.AiohttpSession:
         """Kopf's login.
 
-        The same identity as the client's. Async: Kopf would run a plain function in a thread.
+        The same identity as the client's, over sockets that we end. Async: Kopf would run a plain function in
+        a thread.
         """
         authorization = await self._login.authorization()
-        found = self._login.identity
-        scheme, _space, token = (authorization or "").partition(" ")
-        return kopf.ConnectionInfo(
-            server=found.server,
-            ca_data=found.ca or None,
-            insecure=not found.verify,
-            scheme=scheme or None,
-            token=token or None,
-            certificate_data=found.certificate or None,
-            private_key_data=found.key or None,
-            default_namespace=found.namespace,
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._login.tls() or True, socket_factory=self._sockets)
+        session = aiohttp.ClientSession(
+            connector=connector, headers={"Authorization": authorization} if authorization else None
+        )
+        return kopf.AiohttpSession(
+            server=self._login.server, aiohttp_session=session, default_namespace=self._login.namespace
         )
