@@ -84,11 +84,6 @@ class OperatorProcess:
             return False
         return answer.status == 200
 
-    @property
-    def exit_code(self) -> int | None:
-        """How it ended; None while it runs."""
-        return None if self._process is None else self._process.returncode
-
     async def metrics(self) -> str:
         """The text of its /metrics."""
         assert self._http is not None
