@@ -176,14 +176,19 @@ async def test_an_operator_that_is_told_to_stop_leaves_without_a_complaint(
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )
-            assert operator.stdout
-            while b"caught up" not in (line := await operator.stdout.readline()):
-                assert line, "it has ended"
-            await asyncio.sleep(0.3)
-            operator.terminate()
-            said = [json.loads(line) for line in (await operator.stdout.read()).splitlines()]
-            assert [line for line in said if line["level"] != "info"] == [], turn
-            assert await operator.wait() == 0, turn
+            try:
+                assert operator.stdout
+                while b"caught up" not in (line := await operator.stdout.readline()):
+                    assert line, "it has ended"
+                await asyncio.sleep(0.3)
+                operator.terminate()
+                said = [json.loads(line) for line in (await operator.stdout.read()).splitlines()]
+                assert [line for line in said if line["level"] != "info"] == [], turn
+                assert await operator.wait() == 0, turn
+            finally:
+                if operator.returncode is None:
+                    operator.kill()
+                    await operator.wait()
 
 
 async def test_a_kill_in_the_middle_of_a_rollout_of_300_pods_loses_and_doubles_nothing(

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import socket
-import ssl
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import aiohttp
 import pytest
 import uvloop
 
+from nestling.apiserver.__main__ import tls_context
 from nestling.host import pki
 from nestling.operators.sockets import Sockets
 
@@ -24,8 +24,7 @@ def mute(tmp_path: Path) -> Generator[str]:
     """A TLS server that begins an answer, and then neither reads nor writes again."""
     now = dt.datetime.now(dt.UTC)
     authority = pki.authority(tmp_path, "mute", now)
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(*pki.leaf(authority, tmp_path, "mute", now, hosts=["localhost"]))
+    context = tls_context(*pki.leaf(authority, tmp_path, "mute", now, hosts=["localhost"]))
     over = threading.Event()
 
     def serve(listener: socket.socket) -> None:
