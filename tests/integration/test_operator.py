@@ -170,21 +170,23 @@ async def test_an_operator_that_is_told_to_stop_leaves_without_a_complaint(
     async with tenant(local_host, "leaving", tmp_path) as t:
         for turn in range(1, 6):
             # Without leases to give back, what Kopf leaves behind has the least time to go.
-            operator = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "nestling", "run", "--no-leader-elect", "--metrics-address", ""),
-                env={**os.environ, "KUBECONFIG": str(t.kubeconfig)},
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
-            )
+            with t.log.open("wb") as log:
+                operator = await asyncio.create_subprocess_exec(
+                    *(sys.executable, "-m", "nestling", "run", "--no-leader-elect", "--metrics-address", ""),
+                    env={**os.environ, "KUBECONFIG": str(t.kubeconfig)},
+                    stdout=log,
+                    stderr=log,
+                )
             try:
-                assert operator.stdout
-                while b"caught up" not in (line := await operator.stdout.readline()):
-                    assert line, "it has ended"
+                while "caught up" not in t.log.read_text():
+                    assert operator.returncode is None, t.log.read_text()
+                    await asyncio.sleep(0.05)
                 await asyncio.sleep(0.3)
+                before = len(t.log.read_text())
                 operator.terminate()
-                said = [json.loads(line) for line in (await operator.stdout.read()).splitlines()]
-                assert [line for line in said if line["level"] != "info"] == [], turn
                 assert await operator.wait() == 0, turn
+                said = [json.loads(line) for line in t.log.read_text()[before:].splitlines()]
+                assert [line for line in said if line["level"] != "info"] == [], turn
             finally:
                 if operator.returncode is None:
                     operator.kill()

@@ -6,7 +6,7 @@ import signal
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -123,15 +123,10 @@ def run(
         take_signals()
         with contextlib.suppress(asyncio.CancelledError):
             await Process(login, chosen, options, spawned=take_signals).run()
-        loop.set_exception_handler(_tell_unless_watch)
+        # A watch that Kopf left half closed may fail once more while the loop ends: nobody waits for it.
+        loop.set_exception_handler(lambda _loop, _context: None)
 
     uvloop.run(main())
-
-
-def _tell_unless_watch(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A watch of Kopf's, a generator, may fail once more as the ending loop closes it: that harms nobody."""
-    if "asyncgen" not in context:
-        loop.default_exception_handler(context)
 
 
 def _address(text: str) -> tuple[str, int | None]:
